@@ -10,6 +10,7 @@ import type { LineSink } from "./count/lines.ts";
 import { LinesCounter } from "./count/lines-counter.ts";
 import { addNameOptions, type NameOptions, readerOf } from "./count/options.ts";
 import { openProgress, type Progress } from "./count/progress.ts";
+import { EndlessExpression } from "./count/regex-reader.ts";
 import { counted, figure, refusedLines, type Summary, summaryLine, summaryView } from "./count/summary.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { exitOf, refusalSentence } from "./failure.ts";
@@ -52,7 +53,7 @@ async function run(session: Session, [files]: [string[]], options: Options): Pro
   const faults = new Faults(progress.print);
   const sender = senderFor(session, { options, faults, progress, onFailed: () => stop.abort() });
   const now = () => performance.now();
-  const openReader = (sink: LineSink) => readerOf(options, sink, progress.print);
+  const openReader = (sink: LineSink) => readerOf(options, sink, stop.signal, progress.print);
   const counter = new LinesCounter({ openReader, prefix: options.prefix, sender, faults, now });
   const summary = (complete: boolean): Summary => ({
     complete,
@@ -90,10 +91,12 @@ async function run(session: Session, [files]: [string[]], options: Options): Pro
     .then(async (unread) => (await sender.finish().catch((error: unknown) => ({ error }))) ?? unread);
   progress.end();
 
+  const isEndless = failure?.error instanceof EndlessExpression;
+  if (isEndless) progress.print((failure.error as Error).message);
   const end = summary(failure === undefined && interrupted === undefined);
   if (output.format !== "table") await output.record(summaryView(end));
   else if (!output.quiet) await output.line(`${summaryLine(end)}.`);
-  if (failure !== undefined) throw whyStopped(failure.error, end, client.server);
+  if (failure !== undefined && !isEndless) throw whyStopped(failure.error, end, client.server);
   if (interrupted !== undefined) return dieOf(interrupted);
   const refused = refusedLines(end);
   if (refused > 0)

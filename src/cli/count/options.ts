@@ -16,15 +16,21 @@ export interface NameOptions {
 /**
  * What reads the names.
  *
+ * @param stop  aborted when somebody wants an end
  * @param tell  says something to the one who waits
  */
-export function readerOf(options: NameOptions, sink: LineSink, tell: (sentence: string) => void): Reader {
+export function readerOf(
+  options: NameOptions,
+  sink: LineSink,
+  stop: AbortSignal,
+  tell: (sentence: string) => void,
+): Reader {
   const { regex } = options;
   if (regex === undefined) return new LineReader(options.field ?? options.jsonField ?? wholeLine, sink);
-  return new RegexReader(regex, sink, (afterLine) =>
+  return new RegexReader(regex, sink, stop, (afterLine) =>
     tell(
       `The expression has been busy for seconds with lines after line ${afterLine.toLocaleString("en")}; it may ` +
-        "never end with one of them. Ctrl-C twice stops without those.",
+        "never end with one of them. Ctrl-C stops without those, after some seconds; twice, at once.",
     ),
   );
 }

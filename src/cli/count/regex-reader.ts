@@ -21,15 +21,18 @@ export class RegexReader implements Reader {
   readonly #thread: Worker;
   readonly #sink: LineSink;
   readonly #onSlow: (afterLine: number) => void;
+  readonly #stop: AbortSignal;
   #told = false;
 
   /**
    * @param source  the expression
+   * @param stop    aborted when somebody wants an end: then what it is busy with is given up if it takes some seconds more
    * @param onSlow  told once when a line takes longer than somebody would wait, with the lines that were read before
    */
-  constructor(source: string, sink: LineSink, onSlow: (afterLine: number) => void) {
+  constructor(source: string, sink: LineSink, stop: AbortSignal, onSlow: (afterLine: number) => void) {
     this.#thread = new Worker(new URL(`./regex-worker${EXTENSION}`, import.meta.url), { workerData: source });
     this.#sink = sink;
+    this.#stop = stop;
     this.#onSlow = onSlow;
   }
 
@@ -50,11 +53,19 @@ export class RegexReader implements Reader {
     this.#thread.once("message", resolve);
     this.#thread.once("error", reject);
     const slow = setTimeout(() => this.#tellSlow(), SLOW_MS);
+    let late: NodeJS.Timeout | undefined;
+    const hurry = () => {
+      late = setTimeout(() => reject(new EndlessExpression(this.lines)), SLOW_MS);
+    };
+    if (this.#stop.aborted) hurry();
+    else this.#stop.addEventListener("abort", hurry);
     this.#thread.postMessage(asked, typeof asked === "string" ? [] : [asked.buffer as ArrayBuffer]);
     try {
       this.#take(await promise);
     } finally {
       clearTimeout(slow);
+      clearTimeout(late);
+      this.#stop.removeEventListener("abort", hurry);
       this.#thread.off("error", reject);
     }
   }
@@ -72,6 +83,18 @@ export class RegexReader implements Reader {
   #tellSlow(): void {
     if (!this.#told) this.#onSlow(this.lines);
     this.#told = true;
+  }
+}
+
+/** Somebody wanted an end, and the expression had none. */
+export class EndlessExpression extends Error {
+  override readonly name = "EndlessExpression";
+
+  /** @param afterLine  so many lines were read before those that it was busy with */
+  constructor(afterLine: number) {
+    super(
+      `The expression did not end with the lines after line ${afterLine.toLocaleString("en")}, which are not counted.`,
+    );
   }
 }
 

@@ -189,6 +189,23 @@ describe("tally count", () => {
     expect(stderr).toMatch(/Stopped without waiting: 0 of 0 lines counted/);
   });
 
+  it("of an expression that never ends one SIGTERM stops it too, and what was read before is counted", async () => {
+    const server = await running();
+    const run = tally(["count", "--regex", "^(a+)+$"], server.piped);
+    run.child.stdin!.write("aaa\n");
+    await server.has("aaa", 1n);
+    run.child.stdin!.write(`${"a".repeat(60)}!\n`);
+    await run.told("The expression has been busy for seconds");
+    run.child.kill("SIGTERM");
+    const { signal, stdout, stderr } = await run.ended;
+    expect(signal).toBe("SIGTERM");
+    expect(stderr).toContain(
+      "The expression did not end with the lines after line 1, which are not counted.",
+    );
+    expect(stdout).toMatch(/^1 line counted|^1 of 1 line/);
+    expect(await server.values("aaa")).toEqual([1n]);
+  });
+
   it("counts what an expression finds, from files cut anywhere", async () => {
     const server = await running();
     const [first, second] = [join(folder(), "first"), join(folder(), "second")];

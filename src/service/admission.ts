@@ -25,9 +25,9 @@ export interface AdmissionLimits {
  *
  * Below `loadMin` nothing is refused, so that an idle service, a slow one, and one that knows nothing yet, take a burst.
  * Above it a burst may fill what is answered within `waitMaxMs`. A load that stays must not live at that edge, where
- * everybody waits for as long as anybody may: so once it is overloaded, the wait is kept at a tenth of it, or at twice
- * what a call takes alone where that is more, for a slow disk makes everybody wait for the commit in flight and their
- * own, however few they are. It is overloaded when it refuses, or when for two times `waitMaxMs` most calls took longer
+ * everybody waits for as long as anybody may: so once it is overloaded, the wait is kept at a tenth of it, or at three
+ * times what a call takes alone where that is more, for a slow disk makes everybody wait for the commit in flight and for
+ * their own, however few they are. It is overloaded when it refuses, or when for two times `waitMaxMs` most calls took longer
  * than that (a burst is over by then), until nothing was refused for four times. That a queue which stands is what to
  * look for, by how long calls take and not by how many there are, is CoDel's idea (RFC 8289).
  *
@@ -150,7 +150,7 @@ export class Admission {
   /** What the wait is kept at under overload, if refusing does not take too much. */
   get #leastWaitMs(): number {
     const { waitMaxMs, aloneMs } = this.#limits;
-    return Math.min(Math.max(waitMaxMs / STANDING_PART, 2 * (aloneMs?.() ?? 0)), waitMaxMs);
+    return Math.min(Math.max(waitMaxMs / STANDING_PART, COMMITS_WAITED * (aloneMs?.() ?? 0)), waitMaxMs);
   }
 
   #adapt(): void {
@@ -169,6 +169,8 @@ export class Admission {
 
 /** Of the longest wait, the part at which it is kept under overload. */
 const STANDING_PART = 10;
+/** Whoever comes again with an answer finds the next commit begun: two, and what the answers take. */
+const COMMITS_WAITED = 3;
 const LOST_MAX = 1 / 3;
 const GROWS = 1.15;
 const SHRINKS = 0.8;

@@ -69,16 +69,24 @@ export async function simulate(given: Simulated): Promise<Seen> {
       if (gone > 0) gone--;
       else comes(clock.monotonic(), 1);
     };
-    // What was committed is answered.
+    const commit = () => {
+      const now = clock.monotonic();
+      const stalled = stall !== undefined && now >= stall.atMs && now < stall.atMs + stall.ms;
+      const endMs = (stalled ? stall.atMs + stall.ms : now) + given.commitMs;
+      committing = { calls: waiting.splice(0), endMs };
+    };
+    // What was committed is answered, while the next commit is under way.
     if (committing !== undefined && committing.endMs <= beganMs) {
-      for (const call of committing.calls) {
+      const { calls } = committing;
+      committing = undefined;
+      if (waiting.length > 0) commit();
+      for (const call of calls) {
         clock.advance(1 / perMs / 2);
         call.end();
         inFlight--;
         answers.push({ atMs: clock.monotonic(), tookMs: clock.monotonic() - call.sentMs });
         next();
       }
-      committing = undefined;
       await settled();
     }
     // What has come is read, in the order in which it was sent.
@@ -103,12 +111,7 @@ export async function simulate(given: Simulated): Promise<Seen> {
         if (beganMs > ms / 2) inFlightLate = Math.max(inFlightLate, inFlight);
       }
     }
-    if (committing === undefined && waiting.length > 0) {
-      const now = clock.monotonic();
-      const stalled = stall !== undefined && now >= stall.atMs && now < stall.atMs + stall.ms;
-      const endMs = (stalled ? stall.atMs + stall.ms : now) + given.commitMs;
-      committing = { calls: waiting.splice(0), endMs };
-    }
+    if (committing === undefined && waiting.length > 0) commit();
     if (clock.monotonic() === beganMs) clock.advance(1);
   }
   const took = answers

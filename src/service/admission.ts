@@ -33,7 +33,7 @@ export interface AdmissionLimits {
  *
  * Who is refused is told when to come again, each a little later than the one before, at a quarter of the pace at which
  * calls are answered: the rest is for those who come for the first time, or with their next call. Where callers come back
- * sooner than they were told, refusing takes more and more of the time; from a third of it on, more is taken, up to
+ * sooner than they were told, refusing takes more and more of the time; from a quarter of it on, more is taken, up to
  * `waitMaxMs`, since to answer them is then the quickest way to be rid of them.
  */
 export class Admission {
@@ -171,7 +171,7 @@ export class Admission {
 const STANDING_PART = 10;
 /** Whoever comes again with an answer finds the next commit begun: two, and what the answers take. */
 const COMMITS_WAITED = 3;
-const LOST_MAX = 1 / 3;
+const LOST_MAX = 1 / 4;
 const GROWS = 1.15;
 const SHRINKS = 0.8;
 /** Of the longest wait: after so many the queue is a standing one, and after so many without a refusal it is over. */

@@ -192,7 +192,7 @@ describe("admission", () => {
     expect(Math.abs(taken - Math.max(256, 8 * keptMs))).toBeLessThan(20);
   });
 
-  it("takes more when refusing takes more than a third of the time, and less again when it does not", async () => {
+  it("takes more when refusing takes more than a quarter of the time, and less again when it does not", async () => {
     const clock = new HandClock();
     const admission = new Admission(clock, { ...LIMITS, loadMin: 100 });
     const most: number[] = [];

@@ -361,11 +361,7 @@ describe("backup and restore", () => {
   });
 
   it.each([
-    [
-      ["backup", "--store", "postgres://me:mistaken@h/db", "--to", "FILE"],
-      EXIT.USAGE,
-      "pg_basebackup",
-    ],
+    [["backup", "--store", "postgres://me:mistaken@h/db", "--to", "FILE"], EXIT.USAGE, "pg_basebackup"],
     [["backup", "--store", "memory:", "--to", "FILE"], EXIT.USAGE, "keeps nothing"],
     [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE"], EXIT.STORE_UNREACHABLE, "There is no file"],
     [["backup", "--store", "sqlite:DIR/none.db", "--to", "FILE", "--rate", "10"], EXIT.USAGE, "1MiB and up"],

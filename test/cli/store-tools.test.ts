@@ -52,7 +52,12 @@ describe("copy", () => {
       ["memory:", store("b.db"), EXIT.REFUSED, "keeps nothing"],
       ["redis:x", store("b.db"), EXIT.USAGE, "No store is known"],
       ["postgres://h/d?sslmode=bogus", store("b.db"), EXIT.USAGE, "has a sslmode that cannot be taken"],
-      ["postgres://h/d?sslmode=verify-ca&sslrootcert=/none", store("b.db"), EXIT.STORE_UNREACHABLE, "(ENOENT)"],
+      [
+        "postgres://h/d?sslmode=verify-ca&sslrootcert=/none",
+        store("b.db"),
+        EXIT.STORE_UNREACHABLE,
+        "(ENOENT)",
+      ],
     ];
     for (const [from, to, code, sentence] of refusals) {
       const { stderr, ...ran } = await tally(["copy", "--from", from, "--to", to]);

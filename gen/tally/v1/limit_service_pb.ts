@@ -431,7 +431,7 @@ export const LimitService: GenService<{
    * status 429, and Retry-After if waiting helps.
    *
    * Errors: INVALID_FIELD, REQUEST_ID_REUSED, LIMIT_NOT_FOUND, ZONE_UNKNOWN,
-   * SETTINGS_CONFLICT and VALUE_OUTSIDE_BOUNDS (of if_missing), ROW_CORRUPT.
+   * SETTINGS_CONFLICT (of if_missing), VALUE_OUTSIDE_BOUNDS (of if_missing), ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.LimitService.TakeLimit
    */

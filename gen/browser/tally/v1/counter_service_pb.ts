@@ -1465,8 +1465,8 @@ export const CounterService: GenService<{
   /**
    * Read one counter, as of now or as of a time in the past.
    *
-   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT; with as_of
-   * HISTORY_OFF and HISTORY_EXPIRED, too.
+   * Errors: INVALID_FIELD, COUNTER_NOT_FOUND, ROW_CORRUPT, HISTORY_OFF (with as_of),
+   * HISTORY_EXPIRED (with as_of).
    *
    * @generated from rpc tally.v1.CounterService.GetCounter
    */
@@ -1635,8 +1635,13 @@ export const CounterService: GenService<{
    * A batch that applied something replays whole, refusals included. A batch
    * that applied nothing is judged afresh when it is sent again.
    *
-   * Errors: INVALID_FIELD, REQUEST_ID_REUSED; with all_or_nothing the first
-   * refusal of an operation (its metadata has `index`), and nothing is applied.
+   * With all_or_nothing the first refusal of an operation is the call's (its
+   * metadata has `index`), and nothing is applied.
+   *
+   * Errors: INVALID_FIELD, REQUEST_ID_REUSED, COUNTER_NOT_FOUND (this and what
+   * follows only with all_or_nothing), ETAG_MISMATCH, ZONE_UNKNOWN,
+   * SETTINGS_CONFLICT (of if_missing), MONOTONIC, ABOVE_MAX, BELOW_MIN,
+   * VALUE_OUTSIDE_BOUNDS, ROW_CORRUPT.
    *
    * @generated from rpc tally.v1.CounterService.BatchApply
    */

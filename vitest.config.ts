@@ -53,9 +53,11 @@ export const APART: Readonly<Record<string, string[]>> = {
 /** The mode in which each file has modules of its own: that of the tests which put modules in the place of others. */
 export const ISOLATED = "mocks";
 
+const GRPC_JS = "grpc-js";
+
 /**
- * What is run once more with HTTP/2 of our own under it (`vitest run --mode http2`), with clients that speak HTTP/2 where
- * they spoke HTTP/1.1: all that is promised of doors.
+ * What is run once more with grpc-js under it (`vitest run --mode grpc-js`), with clients that speak HTTP/1.1 where they
+ * spoke HTTP/2: all that is promised of doors.
  */
 const DOORS = [
   "test/transports/**/*.test.ts",
@@ -73,12 +75,12 @@ export const WITHOUT_DOOR = [
 export default defineConfig(({ mode }) => ({
   plugins: [gherkin(here("./test/features/run.ts"))],
   test: {
-    env: mode === "http2" ? { TALLY_TEST_HTTP2_ENGINE: "own" } : {},
-    include: mode === "http2" ? DOORS : (APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"]),
+    env: mode === GRPC_JS ? { TALLY_TEST_HTTP2_ENGINE: GRPC_JS } : {},
+    include: mode === GRPC_JS ? DOORS : (APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"]),
     exclude: [
       ...configDefaults.exclude,
       "test/package/**", // Has a configuration of its own.
-      ...(mode === "http2" ? WITHOUT_DOOR : mode in APART ? [] : Object.values(APART).flat()),
+      ...(mode === GRPC_JS ? WITHOUT_DOOR : mode in APART ? [] : Object.values(APART).flat()),
     ],
     globalSetup: ["./test/support/postgres/setup.ts", "./test/support/bundles/setup.ts"],
     setupFiles: ["./test/support/bundles/use.ts", "./test/support/patience.ts"],

@@ -30,12 +30,12 @@ export const KEYS = {
     default: "",
   },
   http2Engine: {
-    ...oneOf("<engine>", ["grpc-js", "own"]),
+    ...oneOf("<engine>", ["own", "grpc-js"]),
     name: "http2-engine",
     group: "Where",
     about:
-      "what carries HTTP/2: grpc-js has gRPC alone; own has REST, Connect, gRPC-Web and the page on it too, and costs less a call",
-    default: "grpc-js",
+      "what carries HTTP/2: own has gRPC, REST, Connect, gRPC-Web and the page on it; grpc-js has gRPC alone, and costs more a call",
+    default: "own",
   },
   store: {
     name: "store",

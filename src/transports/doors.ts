@@ -64,7 +64,7 @@ export interface DoorsOptions {
   readonly grpcListen?: Address | undefined;
   /** Where to serve what is measured, and health, to whoever asks; undefined: nowhere. */
   readonly metricsListen?: Address | undefined;
-  /** What carries HTTP/2: our own, and with it all that HTTP/1.1 has; or grpc-js, and gRPC alone. */
+  /** What carries HTTP/2: our own, the default, and with it all that HTTP/1.1 has; or grpc-js, and gRPC alone. */
   readonly http2Engine?: Http2EngineName;
   /** What is shown to those who connect, over TLS; undefined: all is in plaintext. */
   readonly certificate?: Certificate | undefined;
@@ -192,7 +192,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   const meter = new CallMeter(metrics, clock, options.callLog, options.tracing);
   const streams = new Streams(clock, log, meter, limits);
   const traffic = new Traffic(metrics, () => streams.open);
-  const isOwn = options.http2Engine === "own";
+  const isOwn = options.http2Engine !== "grpc-js";
   const isOpen = (part: OpenPart) => options.open?.has(part) ?? true;
   const entry = entryFor(authorise, log);
   const forReflection = isOpen("reflection") ? allowAll : knownOnly(authorise);

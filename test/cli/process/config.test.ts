@@ -412,18 +412,18 @@ Issuers of OIDC, whose tokens say who calls, are tables of the file (\`[[oidc]]\
 
 ## HTTP/2
 
-\`http2-engine\` says which implementation of HTTP/2 serves. \`grpc-js\` is the default: it has served gRPC from the first
-version on, and will be the default until the other one has been proven against as many clients and for as long. \`own\` is
-Tally's own ([src/http2](../src/http2)): on the same port, and by the same rules, it has REST, Connect, gRPC-Web and the
-page over HTTP/2 too, and an increment over gRPC takes a fraction of the processor time. Every promise of this
+\`http2-engine\` says which implementation of HTTP/2 serves. \`own\`, the default, is Tally's own
+([src/http2](../src/http2)): it has gRPC, REST, Connect, gRPC-Web and the page on one port and by the same rules. \`grpc-js\`
+is the library of that name, which served gRPC before: HTTP/2 is gRPC's alone with it, and an increment takes several times
+the processor time. It stays as the way back, should a client not get along with the other one. Every promise of this
 documentation holds with both, but where it says otherwise, and the same tests are run with both.
 
 ## TLS
 
 With \`tls-cert-file\` and \`tls-key-file\` every port speaks TLS alone, 1.2 and newer. Clients agree on a protocol by ALPN:
-\`http/1.1\` for those who offer it (browsers and curl do, beside \`h2\`), else \`h2\` for gRPC. On gRPC's own port that is
-\`h2\` alone. A client that speaks gRPC and offers both, as Envoy may, needs that port. With \`http2-engine = "own"\` it is
-\`h2\` for all who offer it, for everything is served over that.
+\`h2\` for those who offer it, as browsers, curl and gRPC's clients do, else \`http/1.1\`; everything is served over both. On
+gRPC's own port that is \`h2\` alone. With \`http2-engine = "grpc-js"\` it is \`http/1.1\` for those who offer that; a client
+that speaks gRPC and offers both, as Envoy may, then needs gRPC's own port.
 
 The certificate file has the server's own certificate first, then those between it and one that clients know. Clients
 look for the name that they asked for among its alternative names (SAN). A client shows a certificate of

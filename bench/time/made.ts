@@ -3,8 +3,8 @@ import { v7 } from "uuid";
 import { toColumns } from "../../src/core/columns.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
+import { toBatch } from "../../src/service/call.ts";
 import { DEFAULT_RETENTION } from "../../src/service/store.ts";
-import { toBatch } from "../../src/service/writer.ts";
 import { openStore } from "../../src/stores/open.ts";
 
 const OPERATIONS = 8_000;

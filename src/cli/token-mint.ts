@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { instantText } from "../core/errors.ts";
+import { instantText } from "../core/messages.ts";
 import { apiKeyFromText } from "../guard/api-key.ts";
 import { CAPABILITY_ISSUER, capabilityClaimsFrom } from "../guard/tokens/claims.ts";
 import { keyOf } from "./api-key.ts";

@@ -7,9 +7,10 @@ import { type Op, Verb } from "../core/op.ts";
 import type { Selection } from "../core/selection.ts";
 import type { Calendar } from "../core/window.ts";
 import type { CallParts } from "../telemetry/call-parts.ts";
+import type { Call } from "./call.ts";
 import { SerialReads } from "./serial-reads.ts";
 import type { Store } from "./store.ts";
-import type { Call, Writer } from "./writer.ts";
+import type { Writer } from "./writer.ts";
 
 /** The same to be done to many counters. */
 export interface BulkWork {

@@ -7,9 +7,10 @@ import { partsOf } from "../telemetry/call-parts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { COMMIT_PHASES, OPERATION_OUTCOMES, VERBS } from "../telemetry/series.ts";
 import type { Log } from "../telemetry.ts";
+import type { Call } from "./call.ts";
 import type { DamageWatch } from "./damage.ts";
 import type { ReadinessWatch } from "./readiness.ts";
-import type { Call, CommitsTold } from "./writer.ts";
+import type { CommitsTold } from "./writer.ts";
 
 /**
  * Has those told of commits who watch them: who follows the change log; the meter; who says whether the store is ready, and

@@ -4,7 +4,8 @@ import { Code } from "../../gen/google/rpc/code_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { type Refusal as RefusalMessage, RefusalSchema } from "../../gen/tally/v1/counter_service_pb.ts";
-import { type ErrorCode, instantText, messageOf, type Refusal, TallyError } from "../core/errors.ts";
+import { type ErrorCode, type Refusal, TallyError } from "../core/errors.ts";
+import { instantText, messageOf } from "../core/messages.ts";
 import type { Refused } from "./calls/call.ts";
 
 /** What each error code is on the wire: the status of gRPC and the one of HTTP. */

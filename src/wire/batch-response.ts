@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { BatchApplyResponseSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import type { OpColumns } from "../core/columns.ts";
 import type { Refusal } from "../core/errors.ts";
-import type { Settled } from "../service/writer.ts";
+import type { Settled } from "../service/call.ts";
 import { highOf, lanesOf, numberSize, textSize, WireWriter } from "./writer.ts";
 
 /** The tags of BatchApplyResponse.outcomes and of OperationOutcome's fields. */

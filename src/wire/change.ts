@@ -2,7 +2,7 @@
 import { etagOf } from "../core/counter.ts";
 import { isName } from "../core/name.ts";
 import { type Op, Verb } from "../core/op.ts";
-import type { Settled } from "../service/writer.ts";
+import type { Settled } from "../service/call.ts";
 import { highOf, lanesOf, numberSize, WireWriter } from "./writer.ts";
 
 /** One operation, and the request id it came with. */

@@ -10,7 +10,7 @@ import {
 } from "../../src/core/batch.ts";
 import { newOutcomes } from "../../src/core/columns.ts";
 import type { Counter } from "../../src/core/counter.ts";
-import { toBatch } from "../../src/service/writer.ts";
+import { toBatch } from "../../src/service/call.ts";
 import {
   type Asked,
   answersOf,

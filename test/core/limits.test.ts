@@ -6,7 +6,7 @@ import { PolicySet } from "../../src/core/policies.ts";
 import type { Enforcement } from "../../src/core/policy.ts";
 import { policyKeyOf, policyToBody } from "../../src/core/policy-body.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
-import { toBatch } from "../../src/service/writer.ts";
+import { toBatch } from "../../src/service/call.ts";
 import { type Asked, answersOf, giveBack, single, take, takes } from "../support/calls.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:30Z");

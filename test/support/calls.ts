@@ -6,8 +6,8 @@ import type { Refusal } from "../../src/core/errors.ts";
 import type { Verdict } from "../../src/core/limits.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
 import { DEFAULTS, type Settings } from "../../src/core/settings.ts";
+import { toBatch } from "../../src/service/call.ts";
 import type { Store } from "../../src/service/store.ts";
-import { toBatch } from "../../src/service/writer.ts";
 
 /** What one caller asks for in one request. */
 export interface Asked {

@@ -9,8 +9,8 @@ import {
 } from "../../gen/envoy/service/ratelimit/v3/rls_pb.ts";
 import { RateLimitUnit } from "../../gen/envoy/type/v3/ratelimit_unit_pb.ts";
 import { DEFAULTS } from "../../src/core/settings.ts";
+import { toBatch } from "../../src/service/call.ts";
 import { Policies } from "../../src/service/policies.ts";
-import { toBatch } from "../../src/service/writer.ts";
 import type { Authorise } from "../../src/transports/calls/authorise.ts";
 import { create as made, single } from "../support/calls.ts";
 import { type Opened, open, refusal } from "./door.ts";

@@ -9,8 +9,9 @@ import {
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import { ErrorReasonSchema } from "../../gen/tally/v1/error_reason_pb.ts";
 import { CORRUPT } from "../../src/core/batch.ts";
-import { type ErrorCode, messageOf, type Refusal, TallyError } from "../../src/core/errors.ts";
+import { type ErrorCode, type Refusal, TallyError } from "../../src/core/errors.ts";
 import { INT64_MAX, INT64_MIN } from "../../src/core/int64.ts";
+import { messageOf } from "../../src/core/messages.ts";
 import type { Writer } from "../../src/service/writer.ts";
 import { FIELD_RULES } from "../../src/transports/calls/shape.ts";
 import { STATUS } from "../../src/transports/status.ts";

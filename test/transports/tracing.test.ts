@@ -12,7 +12,7 @@ import {
   IncrementRequestSchema,
 } from "../../gen/tally/v1/counter_service_pb.ts";
 import { TallyError } from "../../src/core/errors.ts";
-import { toBatch } from "../../src/service/writer.ts";
+import { toBatch } from "../../src/service/call.ts";
 import { CallParts } from "../../src/telemetry/call-parts.ts";
 import { allowAll } from "../../src/transports/calls/authorise.ts";
 import type { UnaryCall } from "../../src/transports/calls/call.ts";

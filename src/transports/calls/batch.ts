@@ -1,7 +1,8 @@
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { nameReader, type OpColumns } from "../../core/columns.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { Settled, Writer } from "../../service/writer.ts";
+import type { Settled } from "../../service/call.ts";
+import type { Writer } from "../../service/writer.ts";
 import { writeBatchResponse } from "../../wire/batch-response.ts";
 import { encodeRefusal } from "../status.ts";
 import { batchPermitted } from "./batch-permitted.ts";

@@ -2,7 +2,7 @@
 import type { Refusal } from "../../core/errors.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import { Permission, type Permissions } from "../../core/permissions.ts";
-import type { Call } from "../../service/writer.ts";
+import type { Call } from "../../service/call.ts";
 import type { Access } from "./authorise.ts";
 import { about, type CallContext, type Refused } from "./call.ts";
 

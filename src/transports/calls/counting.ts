@@ -3,7 +3,8 @@ import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/proto
 import { CounterService } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { type Op, Verb } from "../../core/op.ts";
-import type { Settled, Writer } from "../../service/writer.ts";
+import type { Settled } from "../../service/call.ts";
+import type { Writer } from "../../service/writer.ts";
 import { type Asked, readPlainChange, writeOutcomeResponse } from "../../wire/change.ts";
 import { asPermitted, opDenial, toCall } from "./by-caller.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";

@@ -1,6 +1,7 @@
 import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { http as httpOption } from "../../../gen/google/api/annotations_pb.ts";
-import { messageOf, type Refusal } from "../../core/errors.ts";
+import type { Refusal } from "../../core/errors.ts";
+import { messageOf } from "../../core/messages.ts";
 import { sendUnimplemented } from "../connect/error.ts";
 import { formatOfCall } from "../connect/formats.ts";
 import { shortened } from "../json/parse.ts";

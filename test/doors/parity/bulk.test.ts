@@ -24,10 +24,12 @@ import {
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.ts";
 import { BulkService } from "../../../gen/tally/v1/bulk_service_pb.ts";
-import { messageOf, type Refusal, TallyError } from "../../../src/core/errors.ts";
+import { type Refusal, TallyError } from "../../../src/core/errors.ts";
+import { messageOf } from "../../../src/core/messages.ts";
 import { Bulk } from "../../../src/service/bulk.ts";
+import { toBatch } from "../../../src/service/call.ts";
 import { fronted } from "../../../src/service/fronted.ts";
-import { toBatch, Writer } from "../../../src/service/writer.ts";
+import { Writer } from "../../../src/service/writer.ts";
 import { ZoneCalendar } from "../../../src/stores/shared/calendar.ts";
 import { type Authorise, allowAll } from "../../../src/transports/calls/authorise.ts";
 import { bulkCalls } from "../../../src/transports/calls/bulk.ts";

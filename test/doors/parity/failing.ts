@@ -1,6 +1,7 @@
 import { type ErrorCode, TallyError } from "../../../src/core/errors.ts";
+import type { Call } from "../../../src/service/call.ts";
 import type { Store } from "../../../src/service/store.ts";
-import type { Call, Writer } from "../../../src/service/writer.ts";
+import type { Writer } from "../../../src/service/writer.ts";
 import { instead } from "../../transports/door.ts";
 
 /** A writer that fails for the counters "fails.REASON", in the way that the name says. */

@@ -6,8 +6,8 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { DEFAULTS } from "../../../src/core/settings.ts";
+import { toBatch } from "../../../src/service/call.ts";
 import { Policies } from "../../../src/service/policies.ts";
-import { toBatch } from "../../../src/service/writer.ts";
 import type { Authorise } from "../../../src/transports/calls/authorise.ts";
 import { toPageToken, toPoliciesToken } from "../../../src/transports/calls/page-token.ts";
 import { create, single } from "../../support/calls.ts";

@@ -5,8 +5,8 @@
  */
 import { writeSync } from "node:fs";
 import { v7 } from "uuid";
+import { toBatch } from "../../../src/service/call.ts";
 import { DEFAULT_RETENTION } from "../../../src/service/store.ts";
-import { toBatch } from "../../../src/service/writer.ts";
 import { holdLock } from "../../../src/stores/sqlite/file/lock.ts";
 import { WriteConnection } from "../../../src/stores/sqlite/write/connection.ts";
 import { answersOf, batch, create, increment, single } from "../../support/calls.ts";

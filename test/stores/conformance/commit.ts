@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { INT64_MAX, INT64_MIN } from "../../../src/core/int64.ts";
-import { toBatch } from "../../../src/service/writer.ts";
+import { toBatch } from "../../../src/service/call.ts";
 import {
   apply,
   batch,

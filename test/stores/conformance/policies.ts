@@ -2,9 +2,9 @@ import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import type { Enforcement, Policy } from "../../../src/core/policy.ts";
 import { DEFAULTS, type Settings } from "../../../src/core/settings.ts";
+import { toBatch } from "../../../src/service/call.ts";
 import { Policies } from "../../../src/service/policies.ts";
 import type { Store } from "../../../src/service/store.ts";
-import { toBatch } from "../../../src/service/writer.ts";
 import {
   apply,
   batch,

@@ -5,8 +5,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, it, vi } from "vitest";
 import { DeleteCountersRequestSchema } from "../../../gen/tally/v1/bulk_service_pb.ts";
+import { toBatch } from "../../../src/service/call.ts";
 import type { Store } from "../../../src/service/store.ts";
-import { toBatch } from "../../../src/service/writer.ts";
 import { apply, increment, single } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import { POSTGRES } from "../../support/postgres/programs.ts";

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { v7 } from "uuid";
 import { CATALOGUE_KINDS } from "../../../../src/core/catalogue.ts";
+import { toBatch } from "../../../../src/service/call.ts";
 import { DEFAULT_RETENTION } from "../../../../src/service/store.ts";
-import { toBatch } from "../../../../src/service/writer.ts";
 import { WriteConnection } from "../../../../src/stores/sqlite/write/connection.ts";
 import {
   type Answer,

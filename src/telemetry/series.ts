@@ -325,13 +325,13 @@ export const SERIES = {
   ),
   eventLoopDelayP99Seconds: gauge(
     "tally_event_loop_delay_p99_seconds",
-    "By how much a timer of 20 ms was late, at most, in 99 of 100 cases since this was asked for last.",
+    "By how much a timer was late, at most, in 99 of 100 cases since this was asked for last. It is one of 20 ms, and of up to 160 ms while the thread does nothing.",
     { thread: THREADS },
     "known",
   ),
   eventLoopDelayMaxSeconds: gauge(
     "tally_event_loop_delay_max_seconds",
-    "By how much a timer of 20 ms was late at worst since this was asked for last.",
+    "By how much a timer was late at worst since this was asked for last. It is one of 20 ms, and of up to 160 ms while the thread does nothing.",
     { thread: THREADS },
     "known",
   ),

@@ -29,7 +29,11 @@ it("wakes a thread that does nothing seldomer, and one that works as often as be
   });
   let [now, active] = [0, 0];
   vi.spyOn(performance, "now").mockImplementation(() => now);
-  vi.spyOn(performance, "eventLoopUtilization").mockImplementation(() => ({ idle: 0, utilization: 0, active }));
+  vi.spyOn(performance, "eventLoopUtilization").mockImplementation(() => ({
+    idle: 0,
+    utilization: 0,
+    active,
+  }));
   new ThreadMeter(metrics, "main");
   const tick = (activeShare: number) => {
     const ms = timers.at(-1)!;

@@ -134,7 +134,7 @@ export class Answer {
     const last = queue.ended && length === queue.bytes;
     this.#sendData(queue.take(length), length, last && queue.tail === undefined);
     this.untakenSince = connection.now();
-    // What a window has cut short costs the peer: a word for each byte of an answer is an attack (CVE-2019-9511).
+    // What a window has cut to crumbs costs the peer: a word for each byte of an answer is an attack (CVE-2019-9511).
     if (length >= EARNING_BYTES_MIN || queue.bytes === 0) connection.sentData(length);
     if (last) {
       if (queue.tail !== undefined) connection.sender.block(queue.tail, id, Flag.END_STREAM);
@@ -205,6 +205,7 @@ export class Answer {
   #sendable(bytes: number): number {
     const { sender } = this.#stream.connection;
     const most = Math.min(bytes, FRAME_BYTES_MAX, this.window.bytes, sender.window.bytes);
+    if (most < bytes && most < sender.leastBytes) return 0;
     return most > 0 && sender.takesMore() ? most : 0;
   }
 
@@ -230,5 +231,6 @@ export class Answer {
   }
 }
 
-const EARNING_BYTES_MIN = 1_024;
+/** As much as a window has that is the smallest of any use. */
+const EARNING_BYTES_MIN = 64;
 const NO_BODY: readonly Uint8Array[] = [];

@@ -1,5 +1,6 @@
 import type { Budget } from "./budget.ts";
 import { HeldBytes } from "./held.ts";
+import { UNSAID } from "./lingering.ts";
 import type { StreamListener, Unread } from "./stream.ts";
 
 /** What the peer may send of a body. */
@@ -45,6 +46,11 @@ export class RequestBody {
   /** Whether any of it has come. */
   get begun(): boolean {
     return this.#receivedBytes > 0;
+  }
+
+  /** How much is still to come, in bytes, as was announced. */
+  get left(): number {
+    return this.#announcedBytes < 0 ? UNSAID : this.#announcedBytes - this.#receivedBytes;
   }
 
   /** From now on somebody listens, and hears what there was before. */

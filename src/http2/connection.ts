@@ -124,7 +124,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   /** Look at its times. */
   watch(): void {
     this.guard(() => {
-      this.sender.sendWaiting(); // For what had no room; "drain" comes of much alone.
+      this.sender.sendLittle(); // Also for what had no room; "drain" comes of much alone.
       this.#watch.look(this.now());
     });
   }
@@ -179,11 +179,9 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     if (windowBytes === undefined) return;
     const more = windowBytes - this.sender.streamWindowBytes;
     this.sender.streamWindowBytes = windowBytes;
-    for (const { sending } of this.streams.values()) {
-      if (!sending.window.grow(more)) {
-        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, `a window beyond ${MAX_31_BITS}`);
-      }
-    }
+    let fits = this.#receiver.moveWindows(more);
+    for (const { sending } of this.streams.values()) fits = sending.window.grow(more) && fits;
+    if (!fits) throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, `a window beyond ${MAX_31_BITS}`);
     if (more > 0) this.sender.sendWaiting();
   }
 
@@ -292,6 +290,15 @@ export class Connection implements ReceivingConnection, WatchedConnection {
       ),
     ); // Who was about to ask knows that it was not answered.
     this.socket.destroySoon();
+  }
+
+  /** It has had its time: what was not answered is told as that, and the rest is cut. */
+  cut(): void {
+    if (this.ending.takesRequests) {
+      this.ending.nameLast(ErrorCode.NO_ERROR);
+      this.output.flush();
+      this.socket.destroySoon();
+    } else this.socket.destroy();
   }
 
   /** Without a word more. */

@@ -1,6 +1,6 @@
 import type { ClosedStreams } from "./closed-streams.ts";
 import { ErrorCode } from "./codes.ts";
-import type { ReceiveWindow } from "./flow.ts";
+import type { ReceiveWindow, SendWindow } from "./flow.ts";
 import { resetFrame, windowUpdateFrame } from "./frames.ts";
 import type { Output } from "./output.ts";
 
@@ -10,10 +10,26 @@ export const LINGER_BYTES = 64 * 1024;
 /** And for so long, in milliseconds, to the second; what has not ended by then is reset. */
 export const LINGER_MS = 1_000;
 
+/** Of how long a body is, where nobody has said. */
+export const UNSAID = Number.POSITIVE_INFINITY;
+
+/** A stream whose answer has left before its request has ended. */
+interface AnsweredEarly {
+  readonly id: number;
+  readonly receiveWindow: ReceiveWindow;
+  readonly sending: { readonly window: SendWindow };
+  /** How much of its body is still to come, as was announced, in bytes; UNSAID: nobody said. */
+  readonly bodyLeft: number;
+}
+
 /** What of a request may still come. */
 interface Rest {
   /** What the peer may send of it; nothing is given back. */
   readonly window: ReceiveWindow;
+  /** What might be sent on it, if there were more: it has its bound all the same (RFC 9113, section 6.9.1). */
+  readonly sendWindow: SendWindow;
+  /** How much of it is still to come, as it was announced; Infinity: nobody said. */
+  left: number;
   /** When it is reset, by the clock. */
   readonly until: number;
 }
@@ -40,28 +56,46 @@ export class Lingering {
     this.#streamsMax = streamsMax;
   }
 
-  /** A stream is answered. @param window  what the peer may still send on it, which is enlarged where it is less */
-  add(id: number, window: ReceiveWindow, now: number): void {
+  /** A stream is answered. What the peer may still send on it is enlarged where it is less. */
+  add({ id, receiveWindow: window, sending, bodyLeft }: AnsweredEarly, now: number): void {
     const [oldest] = this.#rests.size < this.#streamsMax ? [] : this.#rests.keys();
     if (oldest !== undefined) this.#cut(oldest);
     const given = window.ensure(LINGER_BYTES);
     if (given > 0) this.#output.frame(windowUpdateFrame(id, given));
-    this.#rests.set(id, { window, until: now + LINGER_MS });
+    this.#rests.set(id, { window, sendWindow: sending.window, left: bodyLeft, until: now + LINGER_MS });
   }
 
   has(id: number): boolean {
     return this.#rests.has(id);
   }
 
-  /** So many bytes more have come of one of these. @returns  false: it is more than it may be (RFC 9113, section 6.9) */
-  arrived(id: number, bytes: number): boolean {
-    return this.#rests.get(id)!.window.arrived(bytes);
+  /**
+   * A piece more has come of one of these, and perhaps the last.
+   *
+   * @param bytes      what it takes of the window
+   * @param bodyBytes  what of that is the body's
+   * @returns          what is wrong with it: it is more than it may be (RFC 9113, section 6.9), or not as long as was
+   *                   announced (section 8.1.1)
+   */
+  arrived(id: number, bytes: number, bodyBytes: number, last: boolean): number | undefined {
+    const rest = this.#rests.get(id)!;
+    rest.left -= bodyBytes;
+    if (!rest.window.arrived(bytes)) return ErrorCode.FLOW_CONTROL_ERROR;
+    if (rest.left < 0 || (last && rest.left > 0 && rest.left !== UNSAID)) return ErrorCode.PROTOCOL_ERROR;
+    if (last) this.#ended(id);
+    return undefined;
   }
 
-  /** The end of one of these has come. */
-  ended(id: number): void {
-    this.#rests.delete(id);
-    this.#closed.addEnded(id);
+  /** The peer lets more come on one of these, or on one that is none. @returns  false: it is more than a window may be */
+  grow(id: number, bytes: number): boolean {
+    return this.#rests.get(id)?.sendWindow.grow(bytes) ?? true;
+  }
+
+  /** What streams begin with was settled anew. @returns  false: one has more than a window may have */
+  moveWindows(bytes: number): boolean {
+    let fits = true;
+    for (const { sendWindow } of this.#rests.values()) fits = sendWindow.grow(bytes) && fits;
+    return fits;
   }
 
   /** Somebody else has ended it. @returns  whether it was here */
@@ -80,6 +114,11 @@ export class Lingering {
   /** The connection ends. */
   close(): void {
     this.#rests.clear();
+  }
+
+  #ended(id: number): void {
+    this.#rests.delete(id);
+    this.#closed.addEnded(id);
   }
 
   #cut(id: number): void {

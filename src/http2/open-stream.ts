@@ -45,6 +45,7 @@ export class OpenStream implements ServerStream {
   readonly connection: StreamHost;
   trailers: readonly string[] = [];
   lasting = false;
+  invites = true;
   readonly sending: Answer;
   readonly receiveWindow: ReceiveWindow;
   /** When the peer has to have sent what it owes; Infinity: it owes nothing. */
@@ -83,6 +84,11 @@ export class OpenStream implements ServerStream {
 
   get requestEnded(): boolean {
     return this.#body.ended;
+  }
+
+  /** How much of the body is still to come, in bytes, as was announced; UNSAID without that. */
+  get bodyLeft(): number {
+    return this.#body.left;
   }
 
   get over(): boolean {
@@ -154,7 +160,14 @@ export class OpenStream implements ServerStream {
 
   /** Who waits to be told to go on is told, unless it has gone on by itself (RFC 9110, section 10.1.1). */
   #invite(): void {
-    if (this.sending.begun || this.requestEnded || this.head.contentLength === 0 || this.#body.begun) return;
+    if (
+      !this.invites ||
+      this.sending.begun ||
+      this.requestEnded ||
+      this.head.contentLength === 0 ||
+      this.#body.begun
+    )
+      return;
     if (this.head.field("expect")?.toLowerCase() === "100-continue") this.connection.sender.continue(this.id);
   }
 

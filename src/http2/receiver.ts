@@ -80,12 +80,17 @@ export class Receiver {
   }
 
   /** A stream is closed. @param cut  whether by a RST_STREAM of ours, so that more of it may be under way */
-  streamClosed({ id, requestEnded, receiveWindow }: OpenStream, why: Closed, cut: boolean): void {
+  streamClosed(stream: OpenStream, why: Closed, cut: boolean): void {
+    const { id, requestEnded } = stream;
     if (cut) this.#closed.addCut(id);
     else if (why === "reset") this.#closed.addReset(id);
-    else if (why === "answered" && !requestEnded)
-      this.#lingering.add(id, receiveWindow, this.#connection.now());
+    else if (why === "answered" && !requestEnded) this.#lingering.add(stream, this.#connection.now());
     else this.#closed.addEnded(id);
+  }
+
+  /** What streams begin with was settled anew: it holds for those that are answered too. @returns  false: a window is too large */
+  moveWindows(bytes: number): boolean {
+    return this.#lingering.moveWindows(bytes);
   }
 
   /** Wait no longer for the ends of requests that are answered. */
@@ -158,7 +163,7 @@ export class Receiver {
     connection.giveBack(length); // At once, so that there is always enough: each stream's own bounds what is held of it.
     if (start === end && !last) this.#spend();
     const stream = connection.streams.get(id);
-    if (stream === undefined) this.#dataOfClosed(id, length, last);
+    if (stream === undefined) this.#dataOfClosed(id, length, end - start, last);
     else if (stream.requestEnded) this.#fault(id, ErrorCode.STREAM_CLOSED);
     else if (!stream.receiveWindow.arrived(length)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
     else {
@@ -170,10 +175,10 @@ export class Receiver {
   }
 
   /** RFC 9113, section 5.1, "closed". */
-  #dataOfClosed(id: number, length: number, last: boolean): void {
+  #dataOfClosed(id: number, length: number, bodyLength: number, last: boolean): void {
     if (this.#lingering.has(id)) {
-      if (!this.#lingering.arrived(id, length)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
-      else if (last) this.#lingering.ended(id);
+      const fault = this.#lingering.arrived(id, length, bodyLength, last);
+      if (fault !== undefined) this.#fault(id, fault);
       return;
     }
     if (this.#closed.cut(id)) return;
@@ -239,8 +244,8 @@ export class Receiver {
   }
 
   #trailersOfAnswered(id: number, last: boolean): void {
-    if (last) this.#lingering.ended(id);
-    else this.#fault(id, ErrorCode.PROTOCOL_ERROR);
+    const fault = last ? this.#lingering.arrived(id, 0, 0, true) : ErrorCode.PROTOCOL_ERROR;
+    if (fault !== undefined) this.#fault(id, fault);
   }
 
   #request(id: number, last: boolean, list: FieldList): void {
@@ -334,9 +339,10 @@ export class Receiver {
       }
       connection.sender.sendWaiting();
     } else if (bytes === 0) this.#fault(id, ErrorCode.PROTOCOL_ERROR);
-    else if (stream === undefined)
-      return; // It was under way when the stream closed.
-    else if (!stream.sending.window.grow(bytes)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
+    else if (stream === undefined) {
+      // It was under way when the stream closed.
+      if (!this.#lingering.grow(id, bytes)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
+    } else if (!stream.sending.window.grow(bytes)) this.#fault(id, ErrorCode.FLOW_CONTROL_ERROR);
     else connection.sender.goOn(stream.sending);
   }
 

@@ -23,6 +23,8 @@ export class Sender {
   streamWindowBytes = INITIAL_WINDOW_BYTES;
   /** Streams with something to send, or with somebody who waits to write more; each in its turn. */
   readonly #waiting = new Set<Sending>();
+  /** Whether what is held back as too little is sent all the same. */
+  #sendsLittle = false;
   /** To be told whether the socket has more than it should. */
   readonly #onBacklog: (backlogged: boolean) => void;
   readonly #room: Budget;
@@ -35,6 +37,15 @@ export class Sender {
     this.output = output;
     this.#room = room;
     this.#onBacklog = onBacklog;
+  }
+
+  /**
+   * With less than this of an answer, and more behind it, a frame waits for the window to grow. Some clients give back each
+   * frame by itself as it comes: what was cut small once would be as small ever after (RFC 9113, section 6.9, has nothing of
+   * it; RFC 9293, section 3.8.6.2.1, has it of TCP). Not where streams begin with little, and ask for it.
+   */
+  get leastBytes(): number {
+    return this.#sendsLittle || this.streamWindowBytes < 2 * LEAST_BYTES ? 1 : LEAST_BYTES;
   }
 
   /** Whether the socket may have another frame of an answer: while it has few, and then if there is room for what it has. */
@@ -104,6 +115,16 @@ export class Sender {
     }
   }
 
+  /** The same, and what is too little: the peer may wait for the last of its window. To be called now and then. */
+  sendLittle(): void {
+    this.#sendsLittle = true;
+    try {
+      this.sendWaiting();
+    } finally {
+      this.#sendsLittle = false;
+    }
+  }
+
   /** A stream is over. */
   forget(stream: Sending): void {
     this.#waiting.delete(stream);
@@ -131,6 +152,8 @@ export class Sender {
 
 /** What a socket of Node.js has before it is said to have much: with more, it says when that is taken ("drain"). */
 const UNCHARGED_BYTES = 64 * 1024;
+
+const LEAST_BYTES = 1_024;
 
 /** A dynamic table size update to nothing (RFC 7541, section 6.3). */
 const EMPTY_TABLE = Buffer.from([0x20]);

@@ -93,6 +93,8 @@ export interface ServerStream {
    * the socket; any other is still answered.
    */
   lasting: boolean;
+  /** Whether a client that asks is told to go on when its body is wanted (100 Continue): by default it is. */
+  invites: boolean;
   /**
    * Say that work on it goes on even when it is reset, and that it is done: until then it counts as a request in flight,
    * and against `Http2Limits.workMax`.

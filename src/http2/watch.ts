@@ -25,9 +25,10 @@ export interface WatchedConnection {
   /** Ask the peer whether it is there. */
   keepalive(): void;
   resetStream(stream: OpenStream, code: number): void;
-  /** End it in two steps; and at once, by an error, or without a word. */
+  /** End it in two steps; at once, by an error; when its time is over; or without a word. */
   leave(graceMs: number, reason: string, limits: readonly LimitName[]): void;
   fail(code: number, reason: string, limits: readonly LimitName[]): void;
+  cut(): void;
   destroy(): void;
 }
 
@@ -94,7 +95,8 @@ export class Watch {
     this.#receiver.refill((now - this.#lookedAt) / 1_000);
     this.#lookedAt = now;
     const connection = this.#connection;
-    if (now >= this.#cutBy || (connection.ending.over && this.#isStalled(now))) connection.destroy();
+    if (now >= this.#cutBy) connection.cut();
+    else if (connection.ending.over && this.#isStalled(now)) connection.destroy();
     else if (!connection.ending.over) {
       this.#lookAtConnection(now);
       this.#lookAtStreams(now);

@@ -298,6 +298,49 @@ describe("windows", () => {
     expect(peer.leaving.taken).toBe(0);
   });
 
+  test("given back frame by frame, in which answers have cut them small, end no connection", () => {
+    const answer = (of: Seen) => of.stream.answer(OK, [Buffer.alloc(747_189)], TAIL);
+    const peer = new Peer({ accept: answer });
+    const open = new Set<number>();
+    let [next, done, small] = [1, 0, 0];
+    while (done < 30 && !peer.ended) {
+      for (; open.size < 2; next += 2) {
+        open.add(next);
+        peer.send(headers(next, get()));
+      }
+      for (const { type, flags, stream, payload } of peer.take()) {
+        if ((flags & END_STREAM) !== 0 && open.delete(stream)) done++;
+        if (type !== "DATA") continue;
+        if (payload.length < 512) small++;
+        peer.send(windowUpdate(0, payload.length));
+        if (open.has(stream)) peer.send(windowUpdate(stream, payload.length));
+      }
+    }
+    expect([peer.ended, done, small]).toEqual([false, 30, expect.any(Number)]);
+    expect(small).toBeLessThanOrEqual(30); // The ends of answers alone.
+  });
+
+  test.each([64, 100, 255, 1_023])("of %i bytes are given back as they are used up", (bytes) => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(bytes * 3_000)], TAIL) });
+    peer.send(settings([4, bytes]), headers(1, get()));
+    for (let n = 0; n < 3_000 && !peer.ended; n++) {
+      const came = peer.take().filter(({ type }) => type === "DATA");
+      for (const { payload } of came)
+        peer.send(windowUpdate(0, payload.length), windowUpdate(1, payload.length));
+    }
+    expect([peer.ended, peer.engine.held.streams]).toEqual([false, 0]);
+  });
+
+  test("of which the last is too little for a frame are used up within a second", () => {
+    const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(100_000)], TAIL) });
+    peer.send(windowUpdate(0, 1_000_000), settings([4, 16_384 + 100]), headers(1, get()));
+    const bytes = () =>
+      peer.take().reduce((sum, { type, payload }) => sum + (type === "DATA" ? payload.length : 0), 0);
+    expect(bytes()).toBe(16_384);
+    peer.time.pass(1);
+    expect(bytes()).toBe(100);
+  });
+
   test("closed to a thousand answers hold what they may, and no more (internal data buffering, CVE-2019-9517)", () => {
     const peer = new Peer({ accept: ({ stream }) => stream.answer(OK, [Buffer.alloc(1_000_000)], TAIL) });
     peer.send(settings([4, 0]));

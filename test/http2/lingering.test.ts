@@ -1,7 +1,20 @@
 /** What still comes of requests that were answered before their ends: RFC 9113, sections 5.1 and 8.1. */
 import { describe, expect, test } from "vitest";
 import { OK, Peer, type PeerOptions, type Seen } from "./peer.ts";
-import { data, END_HEADERS, END_STREAM, get, headers, ping, post, reset, windowUpdate } from "./wire.ts";
+import {
+  data,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  get,
+  headers,
+  PADDED,
+  ping,
+  post,
+  reset,
+  settings,
+  windowUpdate,
+} from "./wire.ts";
 
 const answering: PeerOptions = { accept: ({ stream }: Seen) => stream.answer(OK, [Buffer.from("no")]) };
 const OPEN = headers(1, post(), END_HEADERS);
@@ -49,6 +62,37 @@ describe("a request that was answered by its headers", () => {
     expect(peer.told()).toEqual([]);
     peer.send(data(1, "x"), ping());
     expect(peer.told()).toEqual(["RST_STREAM 1 FLOW_CONTROL_ERROR", "PING ACK"]);
+  });
+
+  test.each<[string, string, Buffer[]]>([
+    ["is longer than was announced", "3", [data(1, "1234")]],
+    ["is longer in several pieces", "3", [data(1, "12"), data(1, "34", END_STREAM)]],
+    ["is shorter", "3", [data(1, "12", END_STREAM)]],
+    ["is shorter, with trailers behind it", "3", [data(1, "12"), headers(1, [["a", "b"]])]],
+  ])("that %s is malformed", (_, length, rest) => {
+    const peer = new Peer(answering);
+    peer.send(headers(1, [...post(), ["content-length", length]], END_HEADERS));
+    expect(peer.told()).toEqual(ANSWER);
+    peer.send(...rest, ping());
+    expect(peer.told()).toEqual(["RST_STREAM 1 PROTOCOL_ERROR", "PING ACK"]);
+  });
+
+  test("may be as long as was announced, padding not counted", () => {
+    const peer = new Peer(answering);
+    peer.send(headers(1, [...post(), ["content-length", "3"]], END_HEADERS));
+    peer.send(frame("DATA", PADDED | END_STREAM, 1, Buffer.from("\x02123pp")), ping());
+    expect(peer.told()).toEqual([...ANSWER, "PING ACK"]);
+  });
+
+  test("has windows within their bound, moved by settings too", () => {
+    const grown = early();
+    grown.send(windowUpdate(1, 0x7fff_ffff), ping());
+    expect(grown.told()).toEqual(["RST_STREAM 1 FLOW_CONTROL_ERROR", "PING ACK"]);
+    const moved = early();
+    moved.send(settings([4, 0]), windowUpdate(1, 0x7fff_ffff), ping());
+    expect(moved.told()).toEqual(["SETTINGS ACK", "PING ACK"]);
+    moved.send(settings([4, 100]));
+    expect(moved.told().at(-1)).toBe("GOAWAY 1 FLOW_CONTROL_ERROR");
   });
 
   test("is reset after a second, to the second, and stays nowhere", () => {

@@ -394,6 +394,16 @@ describe("how old a connection becomes", () => {
     peer.time.pass(1);
     expect(peer.socket.destroyed).toBe(true);
   });
+
+  test("and is told which that is, also after a grace that is shorter than the word that it ends", () => {
+    const limits = { connectionAgeMs: 60_000, connectionAgeGraceMs: 1_000 };
+    const peer = new Peer({ accept: () => {}, limits });
+    peer.send(headers(1, get()));
+    peer.time.pass(61);
+    peer.take();
+    peer.time.pass(1); // And the PING is not answered.
+    expect([peer.told(), peer.socket.destroyed]).toEqual([["GOAWAY 1 NO_ERROR"], true]);
+  });
 });
 
 describe("when the client has ended its side of the socket", () => {

@@ -283,6 +283,38 @@ it("headers may be as large as is set, in however many frames, and a block four 
   expect(await told(820_000)).toEqual(["GOAWAY "]);
 });
 
+it.each([
+  ["a key", "idempotency-key", "k1"],
+  ["a condition", "if-match", '"stale.1"'],
+])(
+  "%s behind the message of gRPC is refused, as at every door, and nothing is applied",
+  async (_, name, value) => {
+    await using opened = await openOwn();
+    const stream = sessionTo(opened).request(
+      { ":method": "POST", ":path": INCREMENT, ...GRPC },
+      { waitForTrailers: true },
+    );
+    stream.on("wantTrailers", () => stream.sendTrailers({ [name]: value }));
+    stream.end(message);
+    const [answered] = (await once(stream, "response")) as [IncomingHttpHeaders];
+    expect(answered).toMatchObject({ "grpc-status": "3", "grpc-message": expect.stringContaining(name) });
+    expect(await opened.store.get(["a"])).toEqual([undefined]);
+  },
+);
+
+it("gRPC takes no notice of what is expected of it, and nobody is told to go on", async () => {
+  await using opened = await openOwn();
+  const stream = sessionTo(opened).request({
+    ...{ ":method": "POST", ":path": INCREMENT, ...GRPC, expect: "100-continue" },
+  });
+  const toldToGoOn: unknown[] = [];
+  stream.on("continue", () => toldToGoOn.push("continue"));
+  stream.write(message.subarray(0, 3)); // Its body is wanted by then, and has not come.
+  stream.end(message.subarray(3));
+  const [trailers] = (await once(stream.resume(), "trailers")) as [IncomingHttpHeaders];
+  expect([trailers["grpc-status"], toldToGoOn]).toEqual(["0", []]);
+});
+
 it("what ends a connection is told by the setting that it goes by, or as fixed", async () => {
   await using opened = await openOwn();
   const told = async (...sent: Buffer[]) =>

@@ -136,7 +136,7 @@ async function* messagesOf(
   for (;;) {
     const next = await frames.next();
     if (next.done) {
-      const refusal = next.value ?? meantAsHeader(request);
+      const refusal = next.value ?? meantAsHeader((name) => request.trailer(name) !== undefined);
       if (refusal !== undefined) running.end(refusal);
       return;
     }

@@ -15,12 +15,12 @@ import type { BodyTerms, HttpRequest, HttpResponse } from "./engine.ts";
 /** The body of a request, up to a limit; a refusal where it is larger, or says behind it what belongs before. */
 export async function readBody(request: HttpRequest, terms: BodyTerms): Promise<Buffer | Refusal> {
   const body = await request.body(terms);
-  return "code" in body ? body : (meantAsHeader(request) ?? body);
+  return "code" in body ? body : (meantAsHeader((name) => request.trailer(name) !== undefined) ?? body);
 }
 
 /** What would mean something before the body, and comes behind it: it is not to be dropped without a word. Once it is read. */
-export function meantAsHeader(request: HttpRequest): Refusal | undefined {
-  const name = MEANT.find((each) => request.trailer(each) !== undefined);
+export function meantAsHeader(hasTrailer: (name: string) => boolean): Refusal | undefined {
+  const name = MEANT.find(hasTrailer);
   return name === undefined
     ? undefined
     : {

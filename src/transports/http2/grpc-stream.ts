@@ -6,6 +6,7 @@ import { readFrames } from "../frames.ts";
 import { COMPRESSED, headFault, inflated } from "../grpc/protocol.ts";
 import { peerOf } from "../peer.ts";
 import { NO_ROOM, type Room } from "../room.ts";
+import { behindBody } from "./behind-body.ts";
 import { answerHead, answerTrailers, framed, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
 import type { Http2Door } from "./grpc-unary.ts";
@@ -120,7 +121,8 @@ export class Http2StreamCall implements StreamListener, StreamSink {
     for (;;) {
       const next = await frames.next();
       if (next.done) {
-        if (next.value !== undefined) running.end(next.value);
+        const refusal = next.value ?? behindBody(this.#stream);
+        if (refusal !== undefined) running.end(refusal);
         return;
       }
       const { flags, data } = next.value;

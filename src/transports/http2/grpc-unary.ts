@@ -8,6 +8,7 @@ import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/pr
 import { UnaryExchange } from "../grpc/unary.ts";
 import { peerOf } from "../peer.ts";
 import { NO_ROOM } from "../room.ts";
+import { behindBody } from "./behind-body.ts";
 import { answerHead, answerTrailers, framed, trailersOnly } from "./grpc-answer.ts";
 import type { CallHead } from "./grpc-head.ts";
 import { owned } from "./owned.ts";
@@ -63,8 +64,10 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   onBody(body: Buffer): void {
     const bytes = body.length < HEAD_BYTES ? Number.POSITIVE_INFINITY : HEAD_BYTES + body.readUInt32BE(1);
     const fault = body.length < HEAD_BYTES ? undefined : this.#fault(body);
+    const behind = behindBody(this.#stream);
     if (fault !== undefined) this.refuse(fault);
     else if (body.length > bytes) this.refuse(NOT_ONE);
+    else if (behind !== undefined) this.refuse(behind);
     else if (body.length < bytes)
       this.halfClose(); // Without a message.
     else {

@@ -51,6 +51,7 @@ export function openHttp2Server(served: Http2Served, options: Http2Options): Soc
 
   const takeCall = (stream: ServerStream, head: CallHead): StreamListener | undefined => {
     const { called, refused } = head;
+    stream.invites = false; // Its clients do not ask.
     if (refused !== undefined || called === undefined) {
       stream.answer(refused!);
       return undefined;

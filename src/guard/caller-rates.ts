@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { AddressBuckets } from "./address-buckets.ts";
-import { type Bucket, FULL, taken, waitMs } from "./gcra.ts";
+import { type Count, Counts, newCount } from "./counts.ts";
+import { type Bucket, taken, waitMs } from "./gcra.ts";
 import type { Counted, Rate, Rates } from "./rate.ts";
 
 /** How often callers may, who have no rate of their own. */
@@ -14,12 +15,6 @@ export interface ServerRates {
   readonly tokens: Rate | undefined;
 }
 
-/** What of a caller has been counted: when each bucket will be full. */
-interface Count {
-  callsAtMs: number;
-  operationsAtMs: number;
-}
-
 /** What a call is taken from: buckets of calls and of operations, with the place where they are kept. */
 interface Drawn {
   readonly calls: Bucket;
@@ -27,8 +22,6 @@ interface Drawn {
   readonly count: Count;
 }
 
-/** Of how many callers there are counts at a time. */
-const CALLERS_MAX = 65_536;
 /** As many operations as a BatchApply can have. */
 const OPERATIONS_BURST_MIN = 8_000;
 
@@ -40,7 +33,11 @@ export class CallerRates implements Rates {
   readonly #clock: Clock;
   readonly #seed: number;
   #rates: ServerRates;
-  readonly #callers = new Map<string, Count>();
+  readonly #callers: Counts;
+  /** Of tokens that have a rate of their own, each. */
+  readonly #tokens: Counts;
+  /** Of all tokens of an API key together, by its id. */
+  readonly #tokensOfKeys: Counts;
   #addresses: AddressBuckets<Count>;
 
   /** @param seed  by which addresses share buckets: not to be guessed from outside */
@@ -48,6 +45,9 @@ export class CallerRates implements Rates {
     this.#clock = clock;
     this.#rates = rates;
     this.#seed = seed;
+    this.#callers = new Counts(clock);
+    this.#tokens = new Counts(clock);
+    this.#tokensOfKeys = new Counts(clock);
     this.#addresses = new AddressBuckets(seed, newCount);
   }
 
@@ -57,7 +57,7 @@ export class CallerRates implements Rates {
    */
   become(rates: ServerRates): void {
     this.#rates = rates;
-    this.#callers.clear();
+    for (const counts of [this.#callers, this.#tokens, this.#tokensOfKeys]) counts.clear();
     this.#addresses = new AddressBuckets(this.#seed, newCount);
   }
 
@@ -78,23 +78,20 @@ export class CallerRates implements Rates {
   }
 
   /** All that a call is taken from: nothing of whom nothing limits. */
-  #drawn(caller: Counted, address: string): Drawn[] {
-    const { credential, keyId, token, rate } = caller;
-    if (credential === "root") return []; // Who mends what goes wrong is not to be kept out by it.
+  #drawn(caller: Counted, address: string): readonly Drawn[] {
+    const { credential, keyId = "", token, rate } = caller;
     const { principal, anonymous, tokens } = this.#rates;
     const visits = isVisitor(caller);
-    const from = (each: Rate, count: Count): Drawn => {
-      return { calls: callsOf(each), operations: operationsOf(each, visits), count };
-    };
-    const drawn: Drawn[] = [];
-    if (visits && anonymous !== undefined) drawn.push(from(anonymous, this.#addresses.at(address)));
-    if (credential === "capability" && tokens !== undefined)
-      drawn.push(from(tokens, this.#countOf(`tokens ${keyId}`)));
     const own = rate ?? (visits ? undefined : principal);
+    // Who mends what goes wrong is not to be kept out by it.
+    if (credential === "root" || (own === undefined && !visits)) return NOTHING;
+    const drawn: Drawn[] = [];
+    const add = (each: Rate, count: Count) =>
+      drawn.push({ calls: callsOf(each), operations: operationsOf(each, visits), count });
+    if (visits && anonymous !== undefined) add(anonymous, this.#addresses.at(address));
+    if (credential === "capability" && tokens !== undefined) add(tokens, this.#tokensOfKeys.of(keyId));
     if (own !== undefined)
-      drawn.push(
-        from(own, this.#countOf(token === undefined ? `caller ${caller.caller}` : `token ${token}`)),
-      );
+      add(own, token === undefined ? this.#callers.of(caller.caller) : this.#tokens.of(token));
     return drawn;
   }
 
@@ -115,36 +112,9 @@ export class CallerRates implements Rates {
     }
     return undefined;
   }
-
-  #countOf(key: string): Count {
-    const found = this.#callers.get(key);
-    if (found !== undefined) {
-      if (this.#callers.size >= CALLERS_MAX / 2) {
-        this.#callers.delete(key); // Behind those that have not called so lately: where there are few, none goes.
-        this.#callers.set(key, found);
-      }
-      return found;
-    }
-    if (this.#callers.size >= CALLERS_MAX) this.#forget();
-    const count = newCount();
-    this.#callers.set(key, count);
-    return count;
-  }
-
-  /** Those that are full are as if nobody had called; without any, whoever has not called for longest is let off. */
-  #forget(): void {
-    const nowMs = this.#clock.monotonic();
-    let looked = 0;
-    for (const [key, { callsAtMs, operationsAtMs }] of this.#callers) {
-      if (callsAtMs <= nowMs && operationsAtMs <= nowMs) this.#callers.delete(key);
-      if (++looked === LOOKED_MAX) break;
-    }
-    for (const key of this.#callers.keys()) {
-      if (this.#callers.size < CALLERS_MAX) break;
-      this.#callers.delete(key);
-    }
-  }
 }
+
+const NOTHING: readonly Drawn[] = [];
 
 /** Whoever calls without a credential, or with a capability token: anybody may be that. */
 function isVisitor({ credential }: Counted): boolean {
@@ -154,13 +124,6 @@ function isVisitor({ credential }: Counted): boolean {
 function tooManyAtOnce(most: number): Refusal {
   const expected = `it may make ${most} operations at once; send smaller batches`;
   return { code: "PERMISSION_DENIED", expected };
-}
-
-/** How many are looked at for room at a time: what one call may cost. */
-const LOOKED_MAX = 64;
-
-function newCount(): Count {
-  return { callsAtMs: FULL, operationsAtMs: FULL };
 }
 
 function callsOf({ calls, callsBurst = calls }: Rate): Bucket {

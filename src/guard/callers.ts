@@ -1,11 +1,11 @@
-import { hash, type X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
 import type { CallHead } from "../transports/calls/authorise.ts";
 import { MISSING } from "./access.ts";
 import { API_KEY_START } from "./api-key.ts";
-import { credentialIn, INVALID } from "./credentials.ts";
+import { credentialIn, INVALID, shownBy } from "./credentials.ts";
 import type { CurrentDirectory } from "./current-directory.ts";
 import { KnownCredentials } from "./known-credentials.ts";
 import type { LastUses } from "./last-uses.ts";
@@ -50,13 +50,13 @@ export class Callers {
 
   /** Who a call is from; why that cannot be said, or is not enough. */
   judge(head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
-    const credential = credentialIn(head);
+    const { credential, digest } = shownBy(head);
     const certificate = this.#certificates && head.peer().certificate;
     const isBare = credential === undefined && certificate === undefined;
     if (isBare && this.#options.isOptional) return ANYBODY;
     if (this.#current.isStale) return STALE;
     if (typeof credential === "object") return credential;
-    if (credential !== undefined) return this.#bySecret(credential, head);
+    if (credential !== undefined) return this.#bySecret(credential, digest, head);
     return certificate === undefined ? this.#anonymous() : this.#byCertificate(certificate, head);
   }
 
@@ -84,8 +84,11 @@ export class Callers {
     };
   }
 
-  #bySecret(credential: string, head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
-    const digest = hash("sha256", credential, "base64url");
+  #bySecret(
+    credential: string,
+    digest: string,
+    head: CallHead,
+  ): Verified | Refusal | Promise<Verified | Refusal> {
     const known = this.#known.get(digest);
     if (known !== undefined) {
       const still = recognisedStill(known, this.#current, this.#options.clock);

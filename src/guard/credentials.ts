@@ -1,8 +1,20 @@
+import { hash } from "node:crypto";
 import type { Refusal } from "../core/errors.ts";
-import type { CallHead } from "../transports/calls/authorise.ts";
+import type { CallHead, Shown } from "../transports/calls/authorise.ts";
 
 /** By what somebody said who they are; "none" is nobody in particular. */
 export type CredentialKind = "key" | "root" | "oidc" | "certificate" | "capability" | "none";
+
+/** The one credential of a call, and what it is known under; looked for once in headers that are kept. */
+export function shownBy(head: CallHead): Shown {
+  const { kept } = head;
+  if (kept?.shown !== undefined) return kept.shown;
+  const credential = credentialIn(head);
+  const digest = typeof credential === "string" ? hash("sha256", credential, "base64url") : "";
+  const shown = { credential, digest };
+  if (kept !== undefined) kept.shown = shown;
+  return shown;
+}
 
 /**
  * The one credential that came in the headers of a call, alike at every door: `authorization: Bearer ...`, or `x-api-key`. One

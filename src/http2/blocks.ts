@@ -11,11 +11,11 @@ export interface BlockLimits {
   readonly continuationsMax: number;
 }
 
-/** Blocks of up to so many bytes are remembered, and so many of them: what a client sends again and again. */
-const REMEMBERED_BYTES_MAX = 256;
+/** Blocks of up to so many bytes are remembered, and so many of them: what a client sends again and again. Tokens are long. */
+const REMEMBERED_BYTES_MAX = 2_048;
 const REMEMBERED_MAX = 16;
-/** What a remembered block may have become. */
-const REMEMBERED_LIST_BYTES_MAX = 2_048;
+/** What they all together and their lists take, in bytes. It is no room of a request, for it stays as long as its connection. */
+const ALL_REMEMBERED_BYTES_MAX = 16 * 1024;
 
 /**
  * The header blocks of a connection: put together out of HEADERS and CONTINUATIONs, and decoded (RFC 9113, section 4.3).
@@ -28,6 +28,7 @@ export class Blocks {
   readonly #limits: BlockLimits;
   readonly #room: Budget;
   #remembered: Map<string, FieldList> | undefined;
+  #rememberedBytes = 0;
   /** The pieces of a block that is not whole. */
   #pieces: Buffer[] = [];
   #bytes = 0;
@@ -46,7 +47,7 @@ export class Blocks {
     const list = new FieldList(this.#limits.headerListBytesMax);
     const tableUnchanged = this.#decoder.decode(from, start, end, list);
     if (!tableUnchanged) this.#remembered = undefined;
-    else if (key !== undefined && list.listBytes <= REMEMBERED_LIST_BYTES_MAX) this.#remember(key, list);
+    else if (key !== undefined) this.#remember(key, list);
     return list;
   }
 
@@ -81,9 +82,17 @@ export class Blocks {
   }
 
   #remember(key: string, list: FieldList): void {
-    this.#remembered ??= new Map();
-    if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
+    const bytes = key.length + list.listBytes;
+    if (bytes > ALL_REMEMBERED_BYTES_MAX) return; // A few bytes can refer to a large field again and again.
+    const isFull =
+      this.#remembered !== undefined &&
+      (this.#remembered.size === REMEMBERED_MAX || this.#rememberedBytes + bytes > ALL_REMEMBERED_BYTES_MAX);
+    if (this.#remembered === undefined || isFull) {
+      this.#remembered = new Map();
+      this.#rememberedBytes = 0;
+    }
     this.#remembered.set(key, list);
+    this.#rememberedBytes += bytes;
   }
 }
 

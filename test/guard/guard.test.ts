@@ -129,6 +129,37 @@ describe("who may come", () => {
     ]);
   });
 
+  it("headers that are kept are looked at once, and who they are of is judged with each call", async () => {
+    using it = await guarded();
+    const { key } = await it.principal("shop", "read@shop.");
+    const { text } = ok(await createKey(it.changes, "shop", { description: "", ttlMs: 60_000 }, randomBytes));
+    let looked = 0;
+    const caller = (credential: string) => {
+      const headerOf = (name: string) => {
+        looked++;
+        return name === "authorization" ? `Bearer ${credential}` : undefined;
+      };
+      const about = { headerOf, countOf: () => 1, kept: {} };
+      return () => it.ask({}, about);
+    };
+    const [first, second, none] = [caller(key), caller(text), caller("other")];
+    const all = async () => [await first(), await second(), await none()];
+    expect(await all()).toEqual(["shop", "shop", "CREDENTIAL_INVALID"]);
+    looked = 0;
+    expect([await first(), await second()]).toEqual(["shop", "shop"]);
+    expect(looked).toBe(0);
+    it.clock.wallMs += 60_000;
+    expect(await all()).toEqual(["shop", "CREDENTIAL_EXPIRED", "CREDENTIAL_INVALID"]);
+    ok(await updatePrincipal(it.changes, "shop", { disabled: true }));
+    expect(await all()).toEqual(["CREDENTIAL_REVOKED", "CREDENTIAL_REVOKED", "CREDENTIAL_INVALID"]);
+    ok(await updatePrincipal(it.changes, "shop", { disabled: false }));
+    expect(await first()).toBe("shop");
+    ok(await revokeKey(it.changes, key.slice(6, 18)));
+    expect(await first()).toBe("CREDENTIAL_REVOKED");
+    it.guard.current.distrust();
+    expect(await all()).toEqual(Array(3).fill("AUTH_STALE"));
+  });
+
   it("a key that expires meanwhile is no more", async () => {
     using it = await guarded();
     await it.principal("shop", "read@");
@@ -204,7 +235,8 @@ describe("the root key", () => {
       await writeFile(rootKeyFile, `${ROOT}\n`);
       using it = await guarded({ rootKeyFile });
       const [second, third] = ["s".repeat(40), "t".repeat(40)];
-      const who = () => Promise.all([ROOT, second, third].map((key) => it.ask(bearer(key))));
+      const kept = new Map([ROOT, second, third].map((key) => [key, {}])); // As of calls with the same headers.
+      const who = () => Promise.all([...kept].map(([key, each]) => it.ask(bearer(key), { kept: each })));
       expect(await who()).toEqual(["root", "CREDENTIAL_INVALID", "CREDENTIAL_INVALID"]);
       const { caller, access } = await it.permit(bearer(ROOT));
       expect([caller, access!.everywhere]).toEqual(["root", 255]);

@@ -73,6 +73,26 @@ describe("a server with auth = required", () => {
     expect(await served.grpc(getCounter, { name: "shop.a" }, ROOT)).toMatchObject({ counter: { value: 2n } });
   });
 
+  it.each(["own", "grpc-js"])(
+    "callers on one connection of %s are told apart, call by call",
+    async (engine) => {
+      await using served = await serve({ ...flags, "http2-engine": engine });
+      await served.grpc(admin.createPrincipal, { name: "a", grants: ["increment,create@a."] }, ROOT);
+      await served.grpc(admin.createPrincipal, { name: "b", grants: ["increment,create@b."] }, ROOT);
+      const [a, b] = [await keyOf(served, "a"), await keyOf(served, "b")];
+      const counts = async (name: string, key: string) => {
+        const answer = await served.grpc(increment, { name }, key);
+        return typeof answer === "object" ? answer.outcome?.value : answer;
+      };
+      for (const value of [1n, 2n, 3n]) {
+        expect([await counts("a.n", a), await counts("b.n", b)]).toEqual([value, value]);
+        expect([await counts("a.n", b), await counts("b.n", a)]).toEqual(Array(2).fill("PERMISSION_DENIED"));
+      }
+      await served.grpc(admin.revokeApiKey, { id: a.slice(6, 18) }, ROOT);
+      expect([await counts("a.n", a), await counts("b.n", b)]).toEqual(["CREDENTIAL_REVOKED", 4n]);
+    },
+  );
+
   it("tells everybody who they are, and an administrator who may do what, and who was refused", async () => {
     await using served = await serve(flags);
     await served.grpc(admin.createPrincipal, { name: "shop", grants: ["increment@shop."] }, ROOT);

@@ -237,6 +237,49 @@ test("requests in the same bytes have the same head, for as long as the table st
   expect(heads[4]!.path).toBe("/a");
 });
 
+test("so have requests with a token of some length, and not those in which it differs by a character", () => {
+  const peer = new Peer(answering);
+  const token = "x".repeat(1_500);
+  const sends = (id: number, value: string) => peer.send(headers(id, get("/a", ["authorization", value])));
+  for (const id of [1, 3]) sends(id, token);
+  sends(5, `${token.slice(1)}y`);
+  sends(7, token);
+  const heads = peer.seen.map(({ stream }) => stream.head);
+  expect(heads[1]).toBe(heads[0]);
+  expect(heads[3]).toBe(heads[0]);
+  expect(heads[2]).not.toBe(heads[0]);
+  expect(heads[2]!.field("authorization")).toBe(`${token.slice(1)}y`);
+});
+
+test("heads are remembered in 16 KiB of blocks and lists, and not those of a block beyond 2 KiB", () => {
+  const peer = new Peer(answering);
+  const large = (n: number) => get("/a", ["x", String(n).repeat(1_900)]); // Some 4,000 bytes with its list.
+  const isKnown = (id: number, fields: Fields) => {
+    peer.send(headers(id, fields), headers(id + 2, fields));
+    const [first, again] = peer.seen.slice(-2);
+    return first!.stream.head === again!.stream.head;
+  };
+  const sent = [1, 2, 3, 4].map((n) => isKnown(4 * n - 3, large(n)));
+  expect(sent).toEqual([true, true, true, true]);
+  peer.send(headers(101, large(1)));
+  expect(peer.seen.at(-1)!.stream.head).toBe(peer.seen[0]!.stream.head);
+  expect(isKnown(103, large(5))).toBe(true); // In the place of all others.
+  peer.send(headers(107, large(1)));
+  expect(peer.seen.at(-1)!.stream.head).not.toBe(peer.seen[0]!.stream.head);
+  expect(isKnown(109, get("/a", ["x", "1".repeat(2_048)]))).toBe(false);
+});
+
+test("a head of which a few bytes have made more than that is not remembered", () => {
+  const peer = new Peer({ ...answering, limits: { headerListBytesMax: 64 * 1024 } });
+  const send = (id: number, payload: Buffer) =>
+    peer.send(frame("HEADERS", END_HEADERS | END_STREAM, id, payload));
+  send(1, Buffer.concat([block(get()), indexedBlock([["x", "1".repeat(1_000)]])]));
+  const referring = (times: number) => Buffer.concat([block(get()), Buffer.alloc(times, 0x80 | 62)]);
+  for (const [index, times] of [20, 20, 10, 10].entries()) send(2 * index + 3, referring(times));
+  const [, first, again, less, lessAgain] = peer.seen.map(({ stream }) => stream.head);
+  expect([first === again, less === lessAgain]).toEqual([false, true]);
+});
+
 test("the same bytes are another field when the table has changed", () => {
   const peer = new Peer(answering);
   const referring = Buffer.concat([block(get()), integer(0x80, 7, 62)]);

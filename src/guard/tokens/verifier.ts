@@ -117,7 +117,7 @@ function isType(typ: unknown, type: string): boolean {
 
 /** A page of another origin than the token is for; who sends no Origin is no page. */
 function denialByOrigin({ origins }: Verified, { headerOf }: CallHead): Refusal | undefined {
-  const origin = headerOf("origin");
+  const origin = origins && headerOf("origin");
   if (origins === undefined || origin === undefined || origins.includes(origin)) return undefined;
   return { code: "PERMISSION_DENIED", expected: "its token is not for pages of this origin" };
 }

@@ -24,8 +24,24 @@ export interface CallHead {
   readonly overGrpc: boolean;
   /** Who is at the other end of the connection: the same object for all calls of one. */
   peer(): Peer;
+  /** The same object for calls whose headers came in the same bytes over one connection; undefined: that is not known. */
+  readonly kept?: KeptOfHeaders | undefined;
   /** Which trace it is in, if it is recorded; who measures it sets it before anybody is asked who calls. */
   parts?: CallParts | undefined;
+}
+
+/** What is kept of headers that are sent again and again, so that it is not looked for in each. */
+export interface KeptOfHeaders {
+  /** Which credential they show: nothing of what that is good for. */
+  shown?: Shown;
+}
+
+/** What headers show of who calls. */
+export interface Shown {
+  /** A credential as it was sent; undefined when there is none; or why it is none. */
+  readonly credential: string | Refusal | undefined;
+  /** What is known of it is kept under that: SHA-256 in base64url; "" of none. */
+  readonly digest: string;
 }
 
 /** Who is at the other end of a connection. */

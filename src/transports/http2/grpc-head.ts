@@ -2,7 +2,7 @@ import { Code } from "../../../gen/google/rpc/code_pb.ts";
 import { type HeaderBlock, headBlock } from "../../http2/block.ts";
 import { countIn } from "../../http2/fields.ts";
 import type { RequestHead } from "../../http2/head.ts";
-import type { HeaderOf } from "../calls/authorise.ts";
+import type { HeaderOf, KeptOfHeaders } from "../calls/authorise.ts";
 import type { UnaryCall } from "../calls/call.ts";
 import type { StreamCall } from "../calls/stream.ts";
 import { pathOf } from "../grpc/call.ts";
@@ -18,6 +18,7 @@ export interface CallHead extends GrpcTerms {
   readonly refused: HeaderBlock | undefined;
   readonly headerOf: HeaderOf;
   countOf(name: string): number;
+  readonly kept: KeptOfHeaders;
   /** How messages are compressed that say they are. */
   readonly encoding: string;
 }
@@ -66,6 +67,7 @@ export function callHeads({ calls, streamCalls }: GrpcServed): (head: RequestHea
             : undefined,
       headerOf,
       countOf: (name) => countIn(head.fields, name),
+      kept: {},
       ...termsOf(headerOf),
       encoding: fieldsOf(head, "grpc-encoding")[0] ?? "identity",
     };

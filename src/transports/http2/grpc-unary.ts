@@ -1,7 +1,7 @@
 import type { Refusal } from "../../core/errors.ts";
 import { FRAME_BYTES_MAX } from "../../http2/frames.ts";
 import type { ServerStream, StreamListener, Unread } from "../../http2/stream.ts";
-import type { HeaderOf, Peer } from "../calls/authorise.ts";
+import type { HeaderOf, KeptOfHeaders, Peer } from "../calls/authorise.ts";
 import { lateRequest, type Refused, tooLarge, type UnaryCall } from "../calls/call.ts";
 import type { GrpcDoor } from "../grpc/call.ts";
 import { COMPRESSED, HEAD_BYTES, headFault, inflated, NOT_ONE } from "../grpc/protocol.ts";
@@ -47,6 +47,10 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
 
   countOf(name: string): number {
     return this.#head.countOf(name);
+  }
+
+  get kept(): KeptOfHeaders {
+    return this.#head.kept;
   }
 
   peer(): Peer {

@@ -17,7 +17,8 @@ import {
   toStillRow,
 } from "./rows.ts";
 import { STILL_SETTINGS } from "./setting-columns.ts";
-import { isStoredAs, TimingWriter, toStoredTiming } from "./timing-rows.ts";
+import { isStoredAs, toStoredTiming } from "./stored-timing.ts";
+import { TimingWriter } from "./timing-rows.ts";
 
 /** Writes counters. The caller owns the transaction. */
 export class RowWriter {

@@ -20,13 +20,12 @@ import {
   sumSettings,
   toColumns,
 } from "./setting-columns.ts";
+import { readTiming, type StoredTiming } from "./stored-timing.ts";
 import {
   hasTiming,
   markOf,
-  readTiming,
   remainderOf,
   restOf,
-  type StoredTiming,
   sumTiming,
   type TimingColumns,
   toTiming,

@@ -25,7 +25,7 @@ export interface TimingColumns {
   readonly full_ms: bigint | null;
 }
 
-const COLUMNS = [
+export const COLUMNS = [
   ...["window_start_ms", "window_end_ms", "refill_ms", "refill_carry", "due_ms"],
   ...["initial_value", "refill_amount", "refill_every", "full_ms"],
 ] as readonly string[] as readonly (keyof TimingColumns)[];
@@ -39,7 +39,7 @@ const MOVING = [
 export type TimingRow = { readonly id: bigint } & TimingColumns & Partial<SettingColumns>;
 
 /** The columns of a counter that time does something to. @param carries  whether its count says where its refill is */
-function toTimingColumns(
+export function toTimingColumns(
   { initial, refill }: TimedSettings,
   value: bigint,
   timing: Timing,
@@ -66,70 +66,7 @@ function ms(time: number | undefined): bigint | null {
   return time === undefined ? null : BigInt(time);
 }
 
-/**
- * What is stored of a timing beside its count, with what of it goes into the checksum and the mark of that: made once, for
- * counting changes nothing of it within a window, by an idle TTL, or where the count says where a refill is.
- */
-export interface StoredTiming {
-  readonly columns: TimingColumns;
-  /** Of the timing. */
-  readonly windowStart: number | undefined;
-  readonly windowEnd: number | undefined;
-  readonly due: number | undefined;
-  /** Whether the count says where the refill is. */
-  readonly carries: boolean;
-  /** What `sumTiming` takes in. */
-  readonly words: Int32Array;
-  /** See `restOf`. */
-  readonly rest: number;
-}
-
-/**
- * @param value  the counter's, with that timing
- * @param carry  what its count has: undefined without a refill
- */
-export function toStoredTiming(
-  settings: TimedSettings,
-  value: bigint,
-  timing: Timing,
-  carry: number | null | undefined,
-): StoredTiming {
-  const carries = typeof carry === "number";
-  const columns = toTimingColumns(settings, value, timing, carries);
-  return storedTiming(columns, settings.idleTtlMs ?? null, timing, carries);
-}
-
-/** The same of a row that was read. */
-export function readTiming(
-  row: TimingColumns & { readonly idle_ttl_ms?: bigint | null; readonly carry?: bigint | null },
-  timing: Timing,
-): StoredTiming {
-  const columns = Object.fromEntries(COLUMNS.map((column) => [column, row[column]]));
-  const carries = (row.carry ?? null) !== null;
-  return storedTiming(columns as unknown as TimingColumns, row.idle_ttl_ms ?? null, timing, carries);
-}
-
-function storedTiming(
-  columns: TimingColumns,
-  idleTtlMs: bigint | null,
-  { windowStart, windowEnd, due }: Timing,
-  carries: boolean,
-): StoredTiming {
-  const words = wordsOf(columns);
-  return { columns, windowStart, windowEnd, due, carries, words, rest: restOf(idleTtlMs, columns) };
-}
-
-/** Whether what is stored of a timing is that of this one, with this carry in its count. */
-export function isStoredAs(
-  stored: StoredTiming,
-  { windowStart, windowEnd, due }: Timing,
-  carry: number | null | undefined,
-): boolean {
-  if (carry === null || stored.carries !== (carry !== undefined)) return false;
-  return stored.due === due && stored.windowStart === windowStart && stored.windowEnd === windowEnd;
-}
-
-type TimedSettings = Pick<Counter, "initial" | "refill" | "idleTtlMs">;
+export type TimedSettings = Pick<Counter, "initial" | "refill" | "idleTtlMs">;
 
 /** The Timing that columns say, with those of the count. */
 export function toTiming(columns: TimingColumns, carry: bigint | null, updateMs: bigint): Timing {
@@ -157,17 +94,6 @@ export function sumTiming(sum: Checksum, columns: TimingColumns): Checksum {
     if (stored !== null) sum.word(i + 1).int64(stored);
   }
   return sum;
-}
-
-/** What that takes in, word by word. */
-function wordsOf(columns: TimingColumns): Int32Array {
-  const words: number[] = [];
-  for (let i = 0; i < COLUMNS.length; i++) {
-    const stored = columns[COLUMNS[i]!];
-    if (stored === null) continue;
-    words.push(i + 1, Number(BigInt.asIntN(32, stored)), Number(BigInt.asIntN(32, stored >> 32n)));
-  }
-  return Int32Array.from(words);
 }
 
 /**

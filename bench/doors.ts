@@ -28,8 +28,8 @@ const options = optionsFrom(
 );
 const { rounds, seconds, quick } = options;
 cleanUpAtExit();
-const directory = makeDataDirectory(); // For what the generator writes.
-const machine = describeMachine(directory);
+const place = { directory: makeDataDirectory(), quick }; // For what the generator writes.
+const machine = describeMachine(place.directory);
 const stolenCpu = watchStolenCpu();
 const idleShares: number[] = [];
 const whats = new Map<string, string>();
@@ -55,8 +55,8 @@ async function comparePorts(round: number): Promise<void> {
     const onePort = await openTally(makeDataDirectory());
     const ownPort = await openTallyWithOwnPort(makeDataDirectory());
     const legs = [
-      grpcLeg("one-port", "Increment over gRPC, on the port of all protocols", onePort, directory),
-      grpcLeg("own-port", "Increment over gRPC, on a port of its own", ownPort, directory),
+      grpcLeg("one-port", "Increment over gRPC, on the port of all protocols", onePort, place),
+      grpcLeg("own-port", "Increment over gRPC, on a port of its own", ownPort, place),
     ];
     const first = pair % 2 === 0 ? legs : legs.toReversed();
     await runLegs(`round ${round}, pair ${pair}`, [...first, ...first.toReversed()], seconds / 2);
@@ -67,7 +67,7 @@ async function comparePorts(round: number): Promise<void> {
 async function compareRest(round: number): Promise<void> {
   const tally = await openTally(makeDataDirectory());
   const echo = await openEchoServer();
-  await runLegs(`round ${round}`, restLegs(tally, echo, directory));
+  await runLegs(`round ${round}`, restLegs(tally, echo, place));
   await closeAll(tally, echo);
 }
 
@@ -80,7 +80,7 @@ async function compareFlask(round: number): Promise<void> {
   ];
   for (const { id, threads, what } of ways) {
     const flask = await openFlask(redis, threads);
-    await runLegs(`round ${round}`, [flaskLeg(id, what, flask, redis, directory)]);
+    await runLegs(`round ${round}`, [flaskLeg(id, what, flask, redis, place)]);
     await closeAll(flask);
   }
   await closeAll(redis);

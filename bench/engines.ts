@@ -47,7 +47,7 @@ for (let round = 1; round <= rounds; round++) {
           id,
           `${engine}, ${shape.connections} connections x ${shape.streams} calls`,
           tally,
-          directory,
+          { directory, quick: options.quick },
           shape,
         ),
       );

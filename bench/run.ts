@@ -65,6 +65,7 @@ function shareServers(tallyDirectory: string): Bench {
   };
   return {
     directory: makeDataDirectory(),
+    quick: options.quick,
     bareServer: once(openBareServer),
     redis: once(() => openRedis(makeDataDirectory())),
     tally: once(() => openTally(tallyDirectory)),

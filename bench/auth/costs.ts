@@ -101,16 +101,15 @@ function batch(id: string, what: string, by: CallerName, prefixOf: (index: numbe
 function leg(
   { server, reader, directory, quick }: Side,
   name: string,
-  { trialRequests, ...target }: Omit<H2loadTarget, "directory">,
+  target: Omit<H2loadTarget, "directory" | "quick">,
 ): Leg {
-  const trial = quick ? Math.ceil(trialRequests / 20) : trialRequests;
   const shown = async () => {
     const caller = await openCaller(server.port, reader);
     const value = await counterValue(caller, name);
     caller.close();
     return value;
   };
-  return legOf(name, name, server, { ...target, directory, trialRequests: trial }, shown);
+  return legOf(name, name, server, { ...target, directory, quick }, shown);
 }
 
 /** By a generator of ours, for h2load cannot make ids. While they may be left from before, each is looked for twice. */

@@ -13,15 +13,18 @@ export type Leg = {
   run(seconds: number): Promise<Figure>;
 };
 
+/** Where the generator writes, and whether it is a smoke test. */
+type Place = Pick<H2loadTarget, "directory" | "quick">;
+
 /** Increments over gRPC. @param shape  connections, and calls at a time on each; few connections unless it is given */
 export function grpcLeg(
   id: string,
   what: string,
   server: Server,
-  directory: string,
+  place: Place,
   shape = { connections: 8, streams: 32 },
 ): Leg {
-  const run = { ...shape, trialRequests: 30_000, directory };
+  const run = { ...shape, ...place, trialRequests: 30_000 };
   const target = { path: INCREMENT_PATH, headers: GRPC_HEADERS, body: incrementOf(nameOf(id)), ...run };
   return legOf(id, what, server, target, valueIn);
 }
@@ -34,8 +37,8 @@ export const HTTP1 = {
   headers: { "content-type": "application/json" },
 };
 
-export function restLegs(tally: Server, echo: Server, directory: string): Leg[] {
-  const common = { ...HTTP1, directory, trialRequests: 30_000 };
+export function restLegs(tally: Server, echo: Server, place: Place): Leg[] {
+  const common = { ...HTTP1, ...place, trialRequests: 30_000 };
   const rest = { ...common, path: `/v1/counters/${nameOf("rest")}:increment`, body: AMOUNT };
   return [
     legOf("echo", "bare node:http that parses JSON and answers it", echo, {
@@ -48,12 +51,12 @@ export function restLegs(tally: Server, echo: Server, directory: string): Leg[] 
   ];
 }
 
-export function flaskLeg(id: string, what: string, flask: Server, redis: Server, directory: string): Leg {
+export function flaskLeg(id: string, what: string, flask: Server, redis: Server, place: Place): Leg {
   const shownBy = async (_: Server, name: string) => {
     const [, value] = (await askRedis(redis.port, `GET ${name}`)).split("\r\n");
     return BigInt(value!);
   };
-  return shortPathLeg(id, what, flask, { ...HTTP1, directory, trialRequests: 1_000, shownBy });
+  return shortPathLeg(id, what, flask, { ...HTTP1, ...place, trialRequests: 1_000, shownBy });
 }
 
 /** The same request to Tally and to those that it is set beside. */

@@ -31,9 +31,16 @@ export const h2loadLegs: Leg[] = [
   },
 ];
 
-function target({ directory }: Pick<Bench, "directory">): H2loadTarget {
+function target({ directory, quick }: Pick<Bench, "directory" | "quick">): H2loadTarget {
   const what = { path: INCREMENT_PATH, headers: GRPC_HEADERS, body: incrementOf(ONE_COUNTER) };
-  return { ...what, directory, connections: CONNECTIONS, streams: STREAMS, trialRequests: TRIAL_REQUESTS };
+  return {
+    ...what,
+    directory,
+    quick,
+    connections: CONNECTIONS,
+    streams: STREAMS,
+    trialRequests: TRIAL_REQUESTS,
+  };
 }
 
 /** h2load saw HTTP 200, which a refusal has too. */

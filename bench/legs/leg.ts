@@ -17,6 +17,8 @@ export type Leg = {
 export type Bench = {
   /** A directory for what the generators write. */
   directory: string;
+  /** A smoke test. */
+  quick: boolean;
   bareServer(): Promise<Server>;
   redis(): Promise<Server>;
   tally(): Promise<Server>;

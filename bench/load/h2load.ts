@@ -26,7 +26,14 @@ type H2loadOptions = {
 type H2loadResult = { finished: number; seconds: number; latency: Histogram };
 
 /** What h2load sends, to whom, and how many requests to send beforehand. */
-export type H2loadTarget = Omit<H2loadOptions, "port" | "requests"> & { trialRequests: number };
+export type H2loadTarget = Omit<H2loadOptions, "port" | "requests"> & {
+  trialRequests: number;
+  /** A smoke test: its figures are thrown away, and few requests beforehand are enough. */
+  quick: boolean;
+};
+
+/** A smoke test sends beforehand so many times less. */
+const QUICK_TRIAL_SHARE = 1 / 20;
 
 /**
  * Load a server for about so many seconds. What goes before is not measured: it warms the server up, and tells how
@@ -36,12 +43,13 @@ export type H2loadTarget = Omit<H2loadOptions, "port" | "requests"> & { trialReq
  */
 export async function loadByH2load(
   { port, pid }: Pick<Server, "port" | "pid">,
-  { trialRequests, ...target }: H2loadTarget,
+  { trialRequests, quick, ...target }: H2loadTarget,
   seconds: number,
 ): Promise<{ figure: Figure; finished: number }> {
-  const trial = await runH2load({ ...target, port, requests: trialRequests });
-  const inTime = Math.ceil((trial.finished / trial.seconds) * seconds);
-  const requests = Math.max(inTime, target.connections); // It refuses to have less of them, as on a machine that is busy.
+  const sent = (requests: number) => Math.max(Math.ceil(requests), target.connections); // It refuses to have less of them.
+  const beforehand = sent(quick ? trialRequests * QUICK_TRIAL_SHARE : trialRequests);
+  const trial = await runH2load({ ...target, port, requests: beforehand });
+  const requests = sent((trial.finished / trial.seconds) * seconds); // Few on a machine that is busy.
   const meter = meterOf(pid);
   const before = meter.read();
   const run = await runH2load({ ...target, port, requests });

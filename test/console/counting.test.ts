@@ -395,9 +395,9 @@ describeWith([BROWSER], "the page", () => {
     expect(await page.getByRole("alert").count()).toBe(0);
   });
 
-  it("turns pages through thousands of counters, and never holds more than one", async () => {
+  it("turns pages through more than a thousand counters, and never holds more than one", async () => {
     await using opened = await open();
-    const all = Array.from({ length: 2_345 }, (_, i) => `item.${String(i).padStart(4, "0")}`);
+    const all = Array.from({ length: 1_045 }, (_, i) => `item.${String(i).padStart(4, "0")}`);
     await opened.client.batchApply({
       operations: all.map((name) => ({ name, action: { case: "increment" as const, value: 1n } })),
     });
@@ -408,10 +408,10 @@ describeWith([BROWSER], "the page", () => {
       await row(page, all[from]!).waitFor();
       expect(await page.locator(".row h2").allTextContents()).toEqual(all.slice(from, from + 50));
     }
-    await page.getByText("Page 47", { exact: true }).waitFor();
+    await page.getByText("Page 21", { exact: true }).waitFor();
     expect(await next.getAttribute("aria-disabled")).toBe("true");
     await page.getByRole("button", { name: "Previous" }).click();
-    await row(page, "item.2250").waitFor();
+    await row(page, "item.0950").waitFor();
   });
 
   it("has an address for each page, and Back leads through pages and searches", async () => {

@@ -244,43 +244,45 @@ describeWith([BROWSER], "time, on the page", () => {
     await row(page, "keys").getByText("anew each week in Asia/Kathmandu").waitFor();
   });
 
-  it.each(["light", "dark"] as const)(
-    "axe-core finds nothing in it, %s, from 320 to 1440 pixels",
-    async (colorScheme) => {
-      await using opened = await open();
-      const { client } = opened;
-      const refill = { amount: 3n, every: durationFromMs(1_000) };
-      await client.createCounter({
-        name: "mails",
-        value: 5n,
-        max: 5n,
-        window: BERLIN,
-        idleTtl: durationFromMs(60_000),
-      });
-      await client.createCounter({ name: "calls", min: 0n, max: 10n, value: 9n, refill });
-      for (const width of [320, 768, 1440]) {
-        const page = await visit(opened.door.port, { colorScheme, viewport: { width, height: 800 } });
-        expect(await violations(page)).toEqual([]);
-        await newCounter(page, "x");
-        await page.getByLabel("it starts anew").check();
-        await page.getByLabel("How often").selectOption("each month");
-        await page.getByLabel("On day").fill("32");
-        await page.getByRole("button", { name: "Create" }).click();
-        await page.getByText("A day from 1 to 31.").waitFor();
-        expect(await violations(page)).toEqual([]);
-        await page.getByLabel("How often").selectOption("after a time of its own");
-        expect(await violations(page)).toEqual([]);
-        await page.getByLabel("it goes back bit by bit").check();
-        await page.getByRole("button", { name: "Create" }).click();
-        await page.getByText("It needs a minimum and a maximum").waitFor();
-        expect(await violations(page)).toEqual([]);
-        const wider = await page
-          .locator("dialog")
-          .evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth);
-        expect(wider).toBe(0);
-        const beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-        expect(beyond).toBeLessThanOrEqual(0);
-      }
-    },
-  );
+  // What is dark is so at every width.
+  it.each([
+    ["light", [320, 768, 1440]],
+    ["dark", [320]],
+  ] as const)("axe-core finds nothing in it, %s, at %j pixels", async (colorScheme, widths) => {
+    await using opened = await open();
+    const { client } = opened;
+    const refill = { amount: 3n, every: durationFromMs(1_000) };
+    await client.createCounter({
+      name: "mails",
+      value: 5n,
+      max: 5n,
+      window: BERLIN,
+      idleTtl: durationFromMs(60_000),
+    });
+    await client.createCounter({ name: "calls", min: 0n, max: 10n, value: 9n, refill });
+    for (const width of widths) {
+      const page = await visit(opened.door.port, { colorScheme, viewport: { width, height: 800 } });
+      expect(await violations(page)).toEqual([]);
+      await newCounter(page, "x");
+      await page.getByLabel("it starts anew").check();
+      await page.getByLabel("How often").selectOption("each month");
+      await page.getByLabel("On day").fill("32");
+      await page.getByRole("button", { name: "Create" }).click();
+      await page.getByText("A day from 1 to 31.").waitFor();
+      expect(await violations(page)).toEqual([]);
+      await page.getByLabel("How often").selectOption("after a time of its own");
+      expect(await violations(page)).toEqual([]);
+      await page.getByLabel("it goes back bit by bit").check();
+      await page.getByRole("button", { name: "Create" }).click();
+      await page.getByText("It needs a minimum and a maximum").waitFor();
+      expect(await violations(page)).toEqual([]);
+      const wider = await page
+        .locator("dialog")
+        .evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth);
+      expect(wider).toBe(0);
+      const beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+      expect(beyond).toBeLessThanOrEqual(0);
+      await page.close(); // Else it would go on asking.
+    }
+  });
 });

@@ -52,15 +52,16 @@ it("running time is in the file ten seconds after a commit, and without one it i
 });
 
 const COMMITS = 16;
-/** Long names, so that the pages of few of them are more than those at which a checkpoint is due. */
-const counters = (commit: number) =>
-  Array.from({ length: 2_500 }, (_, i) => `${`${commit}.${i}`.padStart(12, "0")}.${"x".repeat(180)}`);
+/** With long names and descriptions, so that the pages of few of them are more than those at which a checkpoint is due. */
+const counters = (commit: number, many: number) =>
+  Array.from({ length: many }, (_, i) => `${`${commit}.${i}`.padStart(12, "0")}.${"x".repeat(180)}`);
+const DESCRIPTION = { description: "x".repeat(1_000) };
 const TAKEN_IN = 4_096 * 3_000;
 
 it("the WAL is taken into the file while commits go on", { timeout: 120_000 }, async () => {
   const { store } = await open();
   for (let n = 0; n < COMMITS; n++) {
-    await commit(store, batch(counters(n).map((name) => increment(name))));
+    await commit(store, batch(counters(n, 700).map((name) => create(name, DESCRIPTION))));
     store.connection.checkpoints.ifDue();
   }
   expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
@@ -72,9 +73,9 @@ it("and while a copy goes on", { timeout: 120_000 }, async () => {
   const generations = [{ id: 0, openedMs: 0, closedMs: undefined }];
   connection.copying.beginImport({ storeId: "other", state: "1", runMs: 0, generations }, moment);
   for (let n = 0; n <= COMMITS; n++) {
-    const made = counters(n).map((name) => ({
+    const made = counters(n, 700).map((name) => ({
       ...{ ...DEFAULTS, name, uid: v7(), value: 1n, revision: 1, updateTime: 0, settingsRevision: 1 },
-      ...{ createTime: 0, labels: {}, description: "", timing: undefined },
+      ...{ createTime: 0, labels: {}, ...DESCRIPTION, timing: undefined },
     }));
     connection.copying.import({ counters: made, progress: `${n}` }, moment);
     connection.checkpoints.ifDue();
@@ -90,9 +91,7 @@ it("while somebody reads the WAL for long, checkpoints that could do nothing are
   const size = () => statSync(wal).size;
   let made = 0;
   const more = async () => {
-    const names = counters(made++).slice(0, 2_000);
-    const settings = { description: "x".repeat(1_000) }; // Some megabytes.
-    await commit(store, batch(names.map((name) => create(name, settings))));
+    await commit(store, batch(counters(made++, 2_000).map((name) => create(name, DESCRIPTION)))); // Some megabytes.
     for (let n = 0; n < COMMITS; n++) await commit(store, single(increment("a"))); // Until it looks.
     store.connection.checkpoints.ifDue();
   };

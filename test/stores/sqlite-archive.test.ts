@@ -15,6 +15,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -38,7 +39,7 @@ import { holdLock } from "../../src/stores/sqlite/file/lock.ts";
 import { openSqlite } from "../../src/stores/sqlite/opening.ts";
 import { Thread } from "../../src/stores/sqlite/thread.ts";
 import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
-import { apply, batch, commit, increment } from "../support/calls.ts";
+import { apply, batch, commit, create, increment } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
 
@@ -175,6 +176,22 @@ async function count(store: Store, times: number): Promise<void> {
   for (let i = 0; i < times; i++) await apply(store, increment("a"));
 }
 
+/** Some megabytes in one commit, by large rows: many take the processor. */
+async function large(store: Store, nth: number): Promise<void> {
+  const description = "n".repeat(1_000);
+  const names = Array.from({ length: 2_000 }, (_, k) => `${"n".repeat(180)}${nth}.${k}`);
+  await commit(store, batch(names.map((name) => create(name, { description }))));
+}
+
+/** What the WAL's head has of its own each time that it is begun anew. */
+function salts(): string {
+  const head = Buffer.alloc(24);
+  const wal = openSync(`${path}-wal`, "r");
+  readSync(wal, head, 0, head.length, 0); // It is long, and asked for after each commit.
+  closeSync(wal);
+  return head.toString("hex", 16);
+}
+
 /** A store of which a backup was made at position 3. */
 async function begun(): Promise<Store> {
   const store = await open();
@@ -219,12 +236,9 @@ describe("a store that is archived", () => {
 
   /** Write pages enough for a checkpoint, and have one made, until the WAL is begun anew. @returns  the commits that took */
   async function untilBegunAnew(store: Store): Promise<number> {
-    const salts = () => readFileSync(`${path}-wal`).toString("hex", 16, 24);
     const before = salts();
     let commits = 0;
-    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
-    for (; commits < LARGE; commits++)
-      await commit(store, batch(large(commits).map((name) => increment(name))));
+    for (; commits < LARGE; commits++) await large(store, commits);
     for (; salts() === before; commits++) {
       expect(commits).toBeLessThan(2_000);
       await store.top({ prefix: "z", labels: {} }, 1, "highest"); // Between two of these the WAL is looked at.
@@ -614,10 +628,9 @@ describe("an archive that cannot be written", () => {
     await second(store);
     await backup();
     renameSync(archive, `${archive}-away`);
-    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
     for (let i = 0; store.archive!.status.breaks === 0; i++) {
       expect(i).toBeLessThan(100);
-      await commit(store, batch(large(i).map((name) => increment(name))));
+      await large(store, i);
       await store.top({ prefix: "z", labels: {} }, 1, "highest");
       await store.maintain();
     }
@@ -744,10 +757,8 @@ describe("an archive that cannot be written", () => {
     execFileSync("mkfifo", [hangs]);
     await count(store, 1);
     await store.maintain();
-    const salts = () => readFileSync(`${path}-wal`).toString("hex", 16, 24);
     const before = salts();
-    const large = (i: number) => Array.from({ length: 8_000 }, (_, k) => `${"n".repeat(200)}${i}.${k}`);
-    for (let i = 0; i < 4; i++) await commit(store, batch(large(i).map((name) => increment(name))));
+    for (let i = 0; i < 4; i++) await large(store, i);
     const began = performance.now();
     for (let i = 0; i < 20; i++) {
       await store.top({ prefix: "z", labels: {} }, 1, "highest"); // A checkpoint is due.

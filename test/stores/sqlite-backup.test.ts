@@ -43,7 +43,7 @@ import { openFresh } from "../support/opened.ts";
 import { Following } from "./conformance/history-following.ts";
 
 const seed = Number(process.env.TALLY_TEST_SEED ?? freshSeed());
-const FLIPS = FULL ? 5_000 : 400;
+const FLIPS = FULL ? 5_000 : 200;
 
 const root = mkdtempSync(join(folderInMemory(), "tally-backup-"));
 afterAll(() => rmSync(root, { recursive: true }));

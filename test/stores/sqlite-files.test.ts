@@ -42,6 +42,7 @@ import { freshSeed, seededRandom } from "../proofs/crash/random.ts";
 import { apply, batch, create, increment, single } from "../support/calls.ts";
 import { HandClock } from "../support/clock.ts";
 import { folderInMemory } from "../support/folder.ts";
+import { FULL } from "../support/full.ts";
 
 let dir: string;
 let path: string;
@@ -406,7 +407,7 @@ describe("the WAL belongs to its file", () => {
     const at = killed("killed");
     const sound = readFileSync(at);
     const wal = readFileSync(`${at}-wal`);
-    for (let bit = 16 * 8; bit < 24 * 8; bit++) {
+    for (let bit = 16 * 8; bit < 24 * 8; bit += FULL ? 1 : 5) {
       const rotten = Buffer.from(sound);
       rotten[bit >> 3]! ^= 1 << (bit & 7);
       writeFileSync(at, rotten);

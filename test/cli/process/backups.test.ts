@@ -99,7 +99,7 @@ describe("a server with backup-dir and backup-every", () => {
       (JSON.parse((await inHere(["info", ...at, "-o", "json"])).stdout) as { warnings: string[] }).warnings;
     expect(await warnings()).toEqual([expect.stringMatching(/^Nothing can be archived now: .*archive/)]);
     renameSync(`${archive}-away`, archive);
-    await expect.poll(warnings).toEqual([]);
+    await expect.poll(warnings, { interval: 500 }).toEqual([]); // Each is a process.
     second.child.kill("SIGTERM");
     expect(await second.ended).toMatchObject({ code: 0, stderr: "" });
 

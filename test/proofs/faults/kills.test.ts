@@ -19,10 +19,10 @@ import { FULL } from "./full.ts";
  * nothing that was durable is lost; and what time does to counters is written down once.
  *
  * Method: a process that does little else than checkpoints, openings and closings is killed at random moments, many of
- * them in its first opening; each next one goes on from what the one before had. 30 kills in CI, 300 in full; up to three
+ * them in its first opening; each next one goes on from what the one before had. 20 kills in CI, 300 in full; up to three
  * times as many where they met too little.
  */
-const KILLS = FULL ? 300 : 30;
+const KILLS = FULL ? 300 : 20;
 
 test(`a file opens after a kill, with all that was durable (${KILLS} kills)`, {
   timeout: KILLS * 30_000,

@@ -12,7 +12,7 @@ import { FULL } from "./full.ts";
 import { rotTable, show } from "./rot/table.ts";
 
 /** Each is a file of its own, with some fifty questions. */
-const FLIPS = FULL ? 150 : 4;
+const FLIPS = FULL ? 150 : 3;
 
 test("one flipped bit, whichever b-tree it is in: each answer is right, or says that something is damaged", {
   timeout: FULL ? 3_600_000 : 300_000,

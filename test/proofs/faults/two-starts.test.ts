@@ -15,9 +15,9 @@ import { FULL } from "./full.ts";
  * Goal: two processes never serve one file, however closely they start, and never do both give up.
  *
  * Method: start two at once, on a new file or on one whose server was just ended, and see that one serves and the
- * other says why it does not. 10 races in `npm test` and so in CI; `npm run test:faults` runs 100.
+ * other says why it does not. 6 races in CI; `npm run test:faults` runs 100.
  */
-const RACES = FULL ? 100 : 10;
+const RACES = FULL ? 100 : 6;
 
 test(`of two servers that start on one file one serves, and the other says one sentence (${RACES} races)`, {
   timeout: RACES * 20_000,

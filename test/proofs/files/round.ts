@@ -6,6 +6,7 @@ import type { Random } from "../crash/random.ts";
 import { pause } from "../crash/server-process.ts";
 import { type Allowed, HARMS, LIVE_HARMS, type Saved } from "./harms.ts";
 import { Site } from "./site.ts";
+import { Turns } from "./turns.ts";
 
 /** A start refuses with one of these. */
 const REFUSALS: readonly (number | null)[] = [EXIT.STORE_UNUSABLE, EXIT.STORE_IN_USE];
@@ -55,6 +56,12 @@ export async function playRound(random: Random, tell: (line: string) => void): P
   }
 }
 
+/** What is done to the files, over all rounds. */
+const turns = { harms: new Turns(HARMS), live: new Turns(LIVE_HARMS) };
+
+/** Whether each harm was done in some round. */
+export const allDone = (): boolean => turns.harms.complete && turns.live.complete;
+
 /** How long idle servers took to notice, in milliseconds. */
 export const noticed: number[] = [];
 
@@ -81,8 +88,7 @@ async function loseFiles(
   saved: readonly Saved[],
   tell: (line: string) => void,
 ): Promise<boolean> {
-  const { name, do: act, undo } = random.pick(LIVE_HARMS);
-  act(site, saved);
+  const { name, undo } = turns.live.take(random, ({ do: act }) => act(site, saved) ?? true).item;
   const idle = random.fraction() < 0.5;
   if (idle) {
     const since = performance.now();
@@ -113,19 +119,14 @@ async function harm(
   closed: boolean,
   tell: (line: string) => void,
 ): Promise<void> {
-  for (;;) {
-    const { name, do: act } = random.pick(HARMS);
-    const done = act(site, random, saved, closed);
-    if (done === undefined) continue;
-    const what = `${closed ? "stopped" : "killed"}: ${name}`;
-    const came = await serves(site, done.allowed, done.at, what);
-    if (came === "served") {
-      await site.stop();
-      assert.equal(site.integrity(done.at), "ok", what);
-    }
-    tell(`${what}: ${came}`);
-    return;
+  const { item, done } = turns.harms.take(random, (each) => each.do(site, random, saved, closed));
+  const what = `${closed ? "stopped" : "killed"}: ${item.name}`;
+  const came = await serves(site, done.allowed, done.at, what);
+  if (came === "served") {
+    await site.stop();
+    assert.equal(site.integrity(done.at), "ok", what);
   }
+  tell(`${what}: ${came}`);
 }
 
 /** Start, and hold what is served against what may be. */

@@ -32,11 +32,13 @@ const cutMs = Number(values.seconds) * 1_000;
 if (!(cutMs >= 12_000)) throw new TypeError("expected 12 or more for --seconds");
 
 const WORKERS = 32;
-const WARM_MS = 5_000;
+const WARM_MS = 2_000;
 /** By then nobody is refused any more: two seconds until it is not ready, and the balancer's checks. */
 const LEFT_ALONE_MS = 6_000;
 /** And by then it has calls again. */
 const BACK_MS = 8_000;
+/** So long they go on with both. */
+const WITH_BOTH_MS = 1_000;
 /** Of the attempts in the whole time without the database. */
 const REFUSED_SHARE_MAX = 0.02;
 
@@ -90,11 +92,11 @@ async function run(
   proxy.silent = false;
   proxy.target = postgres.port;
   let back: number | undefined;
-  while (performance.now() - began - openAt < BACK_MS) {
-    if (back === undefined && (await readyz(cutOff.port)) === 200 && balancer.hasBoth)
-      back = performance.now() - began - openAt;
+  while (back === undefined && performance.now() - began - openAt < BACK_MS) {
+    if ((await readyz(cutOff.port)) === 200 && balancer.hasBoth) back = performance.now() - began - openAt;
     await pause(50);
   }
+  await pause(WITH_BOTH_MS);
   await load.stop();
   const endAt = performance.now() - began;
   faults.push(...load.faults);
@@ -127,7 +129,7 @@ async function run(
   print(`its first ${LEFT_ALONE_MS / 1_000} s`, within(cutAt, cutAt + LEFT_ALONE_MS));
   print("after these", later);
   print("all of it", whole);
-  print(`the ${(BACK_MS / 1_000).toFixed(0)} s after it`, after);
+  print(`the ${((endAt - openAt) / 1_000).toFixed(0)} s after it`, after);
   console.log(
     `last refused ${last === undefined ? "never" : `${((last.at - cutAt) / 1_000).toFixed(1)} s after the cut`}; /readyz of it meanwhile ${readyzWhile}; back ${back === undefined ? "never" : `after ${(back / 1_000).toFixed(1)} s`}`,
   );

@@ -121,7 +121,7 @@ export class Http2StreamCall implements StreamListener, StreamSink {
     for (;;) {
       const next = await frames.next();
       if (next.done) {
-        const refusal = next.value ?? behindBody(this.#stream);
+        const refusal = next.value ?? behindBody(this.#stream.trailers);
         if (refusal !== undefined) running.end(refusal);
         return;
       }

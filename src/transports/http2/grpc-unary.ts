@@ -68,7 +68,8 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   onBody(body: Buffer): void {
     const bytes = body.length < HEAD_BYTES ? Number.POSITIVE_INFINITY : HEAD_BYTES + body.readUInt32BE(1);
     const fault = body.length < HEAD_BYTES ? undefined : this.#fault(body);
-    const behind = behindBody(this.#stream);
+    const { trailers } = this.#stream;
+    const behind = trailers.length === 0 ? undefined : behindBody(trailers);
     if (fault !== undefined) this.refuse(fault);
     else if (body.length > bytes) this.refuse(NOT_ONE);
     else if (behind !== undefined) this.refuse(behind);

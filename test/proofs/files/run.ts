@@ -7,8 +7,7 @@
  *
  * Method: rounds of random ends (SIGTERM, SIGKILL) and harms (harms.ts) on real servers and files, by a harness that
  * knows every acknowledged count. After each refusal the files are put back as they were, and everything must be there:
- * a refusal changes nothing. 200 rounds unless told otherwise; where those are few, as many more as it takes until each harm
- * was done once.
+ * a refusal changes nothing. 200 rounds unless told otherwise, and up to as many more until each harm was done once.
  *
  * In CI: `npm run test:files -- --rounds 6`.
  */
@@ -31,7 +30,8 @@ const random = seededRandom(seed);
 const started = performance.now();
 const seen = new Map<string, number>();
 let acknowledged = 0;
-for (let round = 1; (round <= rounds || !allDone()) && process.exitCode === undefined; round++) {
+const isDue = (round: number) => round <= rounds || (round <= 2 * rounds && !allDone());
+for (let round = 1; isDue(round) && process.exitCode === undefined; round++) {
   const told: string[] = [];
   try {
     acknowledged += await playRound(random.fork(), (line) => told.push(line));

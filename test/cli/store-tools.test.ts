@@ -169,5 +169,5 @@ describe("accept", () => {
     expect(JSON.parse(accepted.stdout).accepted).toEqual([{ name: "seats", value: "70", revision: 2 }]);
     expect(await counting(store, ["inc", "seats"])).toEqual(["71"]);
     expect(await tally(["copy", "--from", store, "--to", `${store}.copy`])).toMatchObject({ code: EXIT.OK });
-  }, 60_000);
+  });
 });

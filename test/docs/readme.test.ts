@@ -41,7 +41,7 @@ beforeAll(async () => {
     stdio: "ignore",
   });
   await untilServing(port);
-}, 120_000);
+});
 
 afterAll(async () => {
   if (server?.exitCode === null) server.kill("SIGKILL");
@@ -141,7 +141,7 @@ const TOOLS = [GRPCURL, program("curl")];
 
 function test(where: string, needs: readonly Need[], name: string, run: () => Promise<void>): void {
   describeWith(needs, where, () => {
-    it(name, run, 120_000);
+    it(name, run);
   });
 }
 

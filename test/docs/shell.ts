@@ -81,7 +81,7 @@ export class Shell {
 }
 
 /** Less than a test has. */
-const PATIENCE_MS = 55_000;
+const PATIENCE_MS = 200_000;
 
 /** What bash says when something in its background was killed; an interactive one says it otherwise. */
 const ABOUT_JOBS = /: line \d+: +\d+ Killed /;

@@ -73,4 +73,4 @@ export class Caller {
   }
 }
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;

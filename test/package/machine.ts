@@ -27,7 +27,7 @@ export async function npm(
   { cwd, env = outside() }: { cwd: string; env?: NodeJS.ProcessEnv },
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   try {
-    const ended = await promisify(execFile)("npm", args, { cwd, env, timeout: 170_000 });
+    const ended = await promisify(execFile)("npm", args, { cwd, env, timeout: 230_000 });
     return { code: 0, ...ended };
   } catch (error) {
     const { code, stdout, stderr } = error as { code: unknown; stdout: string; stderr: string };

@@ -7,8 +7,8 @@ export default defineConfig({
     include: ["*.test.ts"],
     globalSetup: "./pack.ts",
     fileParallelism: false, // They install into one cache, and have the machine to themselves in turn.
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
+    testTimeout: 240_000,
+    hookTimeout: 480_000,
     reporters: ["default", "../skips-reporter.ts"],
   },
 });

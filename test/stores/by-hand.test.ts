@@ -150,9 +150,6 @@ describeWith([POSTGRES], "a schema of PostgreSQL that was changed by hand", () =
 function changedByHand(hand: Hand): void {
   it.each(Object.keys(hand.changes))(
     "%s: the copy says which, it is accepted as it stands, and the copy is made",
-    {
-      timeout: 60_000,
-    },
     async (what) => {
       const url = await filled(hand);
       await hand.sql(url, ...hand.changes[what]!.map((sql) => sql.replaceAll("NAME", "seats")));
@@ -195,9 +192,7 @@ function changedByHand(hand: Hand): void {
   );
 
   /** Goal: no message is a defect's. Method: random changes by hand, and then everything that can be asked. */
-  it("random changes: whatever is asked, and copied, ends in an answer or in a sentence", {
-    timeout: 180_000,
-  }, async () => {
+  it("random changes: whatever is asked, and copied, ends in an answer or in a sentence", async () => {
     const all = [...Object.values(hand.changes).flat(), ...hand.wreckage];
     const name = fc.constantFrom("seats", "other");
     const some = fc.array(fc.tuple(fc.constantFrom(...all), name), { minLength: 1, maxLength: 3 });

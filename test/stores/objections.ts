@@ -230,9 +230,6 @@ export function objectionsSuite({ kind, open, below100 }: Guarded): void {
    */
   it.each(below100)(
     "$constraint: random batches end as with a maximum of the counters' own",
-    {
-      timeout: 120_000,
-    },
     async ({ sql, constraint }) => {
       const store = await open(...sql);
       const model = await openFresh(async () => "memory:");
@@ -275,9 +272,7 @@ export function objectionsSuite({ kind, open, below100 }: Guarded): void {
 
   // Were all judged anew for each that is refused, 2,000 would be millions of statements: no less than too many.
   const many = kind === "sqlite" || FULL ? 8_000 : 2_000;
-  it(`a batch of ${many} that is against it from the first to the last is judged to the last`, {
-    timeout: 120_000, // Seconds on an idle machine: each is a statement.
-  }, async () => {
+  it(`a batch of ${many} that is against it from the first to the last is judged to the last`, async () => {
     const [{ sql, constraint }] = below100 as [Guarded["below100"][number]];
     const store = await open(...sql);
     await apply(store, set("a", 99n));

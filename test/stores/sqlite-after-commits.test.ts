@@ -58,7 +58,7 @@ const counters = (commit: number, many: number) =>
 const DESCRIPTION = { description: "x".repeat(1_000) };
 const TAKEN_IN = 4_096 * 3_000;
 
-it("the WAL is taken into the file while commits go on", { timeout: 120_000 }, async () => {
+it("the WAL is taken into the file while commits go on", async () => {
   const { store } = await open();
   for (let n = 0; n < COMMITS; n++) {
     await commit(store, batch(counters(n, 700).map((name) => create(name, DESCRIPTION))));
@@ -67,7 +67,7 @@ it("the WAL is taken into the file while commits go on", { timeout: 120_000 }, a
   expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
 });
 
-it("and while a copy goes on", { timeout: 120_000 }, async () => {
+it("and while a copy goes on", async () => {
   const { store } = await open();
   const { connection, moment } = store;
   const generations = [{ id: 0, openedMs: 0, closedMs: undefined }];
@@ -83,9 +83,7 @@ it("and while a copy goes on", { timeout: 120_000 }, async () => {
   expect(statSync(store.path).size).toBeGreaterThan(TAKEN_IN);
 });
 
-it("while somebody reads the WAL for long, checkpoints that could do nothing are not tried; after that it shrinks", {
-  timeout: 240_000,
-}, async () => {
+it("while somebody reads the WAL for long, checkpoints that could do nothing are not tried; after that it shrinks", async () => {
   const { store } = await open();
   const wal = `${store.path}-wal`;
   const size = () => statSync(wal).size;

@@ -168,7 +168,7 @@ describe("an archive", () => {
     }
     expect((await restore(undefined)).values).toEqual(were.get(times.at(-1)!));
     expect(statSync(join(archive, "first", pieces()[0]!)).mode & 0o777).toBe(0o600);
-  }, 120_000);
+  });
 });
 
 /** Count one at a time, so that each value is a position. */
@@ -261,7 +261,7 @@ describe("a store that is archived", () => {
     await store.close();
     expect((await restore(undefined)).values).toMatchObject({ a: 6 });
     expect((await restore({ position: 5 + commits })).values).toMatchObject({ a: 5, b: commits - LARGE });
-  }, 120_000);
+  });
 
   it("begins it anew after somebody has written to the store without it, and nothing is restored across that", async () => {
     let store = await begun();
@@ -403,7 +403,7 @@ describe("what is not whole", () => {
       });
       if (to !== undefined) expect(to.values, about).toEqual({ a: 23 }); // It was before the backup.
     }
-  }, 120_000);
+  });
 
   it("another store's archive, or none, leads nowhere; a later one does not lead to a backup before it", async () => {
     await closed();
@@ -658,7 +658,7 @@ describe("an archive that cannot be written", () => {
     );
     expect((await restore({ position: 3 })).values).toEqual({ a: 3 });
     expect((await restore(undefined, join(dir, "c.tar"))).values).toMatchObject({ a: 6 });
-  }, 120_000);
+  });
 
   it("at a stop leaves what it lacks in the WAL, and the next start archives that", async () => {
     let store = await begun();
@@ -784,7 +784,7 @@ describe("an archive that cannot be written", () => {
     expect(store.archive!.status).toMatchObject({ state: "archiving", breaks: 0 });
     await store.close();
     expect((await restore(undefined)).values).toMatchObject({ a: 24 });
-  }, 120_000);
+  });
 
   it("is of one store: another one, started on it later, counts and is told; a restored one goes on beside, and each is restored", async () => {
     const store = await begun();

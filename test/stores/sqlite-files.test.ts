@@ -152,7 +152,7 @@ describe("the WAL belongs to its file", () => {
       at = killed(`start-${start}`, at);
     }
     expect(await valueAt(at)).toBe(5n);
-  }, 120_000);
+  });
 
   it("a backup of the stop, put back beside a WAL, is refused, with and without a checkpoint in between", async () => {
     const first = connect();
@@ -508,7 +508,7 @@ describe("the WAL belongs to its file", () => {
    * Method: every page of the file is either as it was before a checkpoint or as after it, in random mixtures, the file
    * cut or not; of a checkpoint that has a new generation of request ids in it, and so pages of the schema.
    */
-  it("a mixture that a checkpoint leaves is taken", { timeout: 120_000 }, async () => {
+  it("a mixture that a checkpoint leaves is taken", async () => {
     const seed = freshSeed();
     const random = seededRandom(seed);
     const { connection, count } = connect();

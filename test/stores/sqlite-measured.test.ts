@@ -42,10 +42,10 @@ it("has each thread from when it is there: its heap, how busy it is, and what it
     samplesIn(metrics.read(), "tally_heap_bytes")
       .filter(({ value }) => value > 2 ** 20)
       .map(({ labels }) => labels.thread);
-  await vi.waitFor(() => expect(threads()).toEqual(["write", "read"]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(threads()).toEqual(["write", "read"]));
   const asked = store.sum({ prefix: "", labels: {} });
   await asked;
-  await vi.waitFor(() => expect(threads()).toEqual(["write", "read", "scan"]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(threads()).toEqual(["write", "read", "scan"]));
   const reads = [store.get(["a"]), store.get(["a"])];
   const waiting = sampleIn(metrics.read(), "tally_store_requests", { thread: "read" });
   expect(waiting).toBe(2);

@@ -211,7 +211,6 @@ describe("a flipped bit", () => {
 
   it.each([...RECKONED, ...OTHERS, "update_ms", "carry", "checksum"])(
     "in %s is noticed: in the counter, and in what is reckoned by it, at any time",
-    { timeout: 240_000 },
     async (column) => {
       const here = await filledToo();
       const table = OF_COUNTS.includes(column) ? "counts" : "timings";
@@ -338,7 +337,6 @@ describe("tidying", () => {
 
 it.each(["tidying", "a commit"])(
   "each step of %s that writes down what time did fails in turn: nothing of it stays, and again it is done once",
-  { timeout: 240_000 },
   async (way) => {
     const here = open();
     const { clock } = here;

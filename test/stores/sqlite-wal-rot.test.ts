@@ -113,9 +113,7 @@ function torn(moments: readonly Buffer[], random: Random): Buffer {
 }
 
 describe("a torn WAL", () => {
-  it(`is not taken for a damaged one, torn once or again and again (seed ${seed})`, {
-    timeout: 120_000,
-  }, () => {
+  it(`is not taken for a damaged one, torn once or again and again (seed ${seed})`, () => {
     const random = seededRandom(seed);
     let gaps = 0;
     for (let round = 0; round < 25; round++) {

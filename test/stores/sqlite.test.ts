@@ -347,9 +347,6 @@ describe("damage on disk", () => {
 
   it.for(["counts", "recent_counts"])(
     "one flipped bit anywhere in a page of rows (%s) is never a wrong value",
-    {
-      timeout: 180_000,
-    },
     async (table) => {
       await prepared();
       if (table === "recent_counts") {

@@ -137,14 +137,14 @@ describe("a server with backup-dir and backup-every", () => {
       const server = withBackups(dir, "--backup-rate", "1MiB");
       await server.logged("server.ready");
       const copy = join(dir, "backups/tally.db-backup.part/copy.db");
-      await expect.poll(() => existsSync(copy), { interval: 5, timeout: 20_000 }).toBe(true);
+      await expect.poll(() => existsSync(copy), { interval: 5 }).toBe(true);
       const began = Date.now();
       server.child.kill(signal);
       const { code, stderr } = await server.ended;
       expect([code, stderr]).toEqual([signal === "SIGTERM" ? 0 : null, ""]);
       expect(Date.now() - began).toBeLessThan(15_000);
       // Of one that was killed the process that made it ends by itself, and takes away what it had.
-      await expect.poll(() => readdirSync(join(dir, "backups")), { timeout: 20_000 }).toEqual([]);
+      await expect.poll(() => readdirSync(join(dir, "backups"))).toEqual([]);
       expect(await inHere(["verify", "--store", `sqlite:${join(dir, "tally.db")}`])).toMatchObject({
         code: 0,
       });
@@ -207,7 +207,7 @@ describe("a server with backup-dir and backup-every", () => {
     const file = join(dir, "taken.tar");
     const taking = inHere(["backup", "--to", file, "--server", `${address}`, "--api-key-file", rootKey]);
     const copy = join(dir, "tally.db-backup.part/copy.db");
-    await expect.poll(() => existsSync(copy), { interval: 5, timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(copy), { interval: 5 }).toBe(true);
     server.child.kill("SIGKILL");
     const { code, stdout, stderr } = await taking;
     expect({ code, stdout }).toEqual({ code: 69, stdout: "" });
@@ -215,7 +215,7 @@ describe("a server with backup-dir and backup-every", () => {
       /^tally: No whole backup came from \S+ \(.+\); nothing is left of it\. Run it again\.\n$/,
     );
     const left = () => readdirSync(dir).filter((name) => /taken|part|download/.test(name));
-    await expect.poll(left, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(left).toEqual([]);
   });
 
   it.each([

@@ -225,7 +225,7 @@ describe("tally count", () => {
     expect(await server.values("u0", "u6", "last")).toEqual([8_572n, 8_571n, 2n]);
   });
 
-  it("a server that is killed and comes back has every line once", { timeout: 60_000 }, async () => {
+  it("a server that is killed and comes back has every line once", async () => {
     const server = await restartable();
     const run = tally(["count", "--server", server.address, "-o", "json"], { stdin: "pipe" });
     const lines = Array.from({ length: 30_000 }, (_, i) => `name-${i % 1_000}\n`).join("");

@@ -57,7 +57,7 @@ describeWith([SCRIPT], "at a terminal", () => {
     expect(await increment(port)).toBe(200);
     expect(existsSync(`${path}-wal`)).toBe(true);
     terminal.kill("SIGKILL");
-    await expect.poll(() => existsSync(`${path}-wal`), { timeout: 15_000 }).toBe(false); // Taken into the file.
+    await expect.poll(() => existsSync(`${path}-wal`)).toBe(false); // Taken into the file.
   });
 });
 

@@ -69,8 +69,8 @@ export const SERVICE = "tally.v1.CounterService";
 /** As How has it. */
 export const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** For what compiles first: grpc-go takes two minutes of two busy cores where it never was. */
-export const COMPILE_MS = 280_000;
+/** For what compiles first: grpc-go takes minutes of two busy cores where it never was. */
+export const COMPILE_MS = 600_000;
 
 /** What a program printed and how it ended. */
 export interface Ended {
@@ -83,7 +83,7 @@ export interface Ended {
 export async function run(
   command: string,
   args: readonly string[],
-  { input = "", cwd, timeoutMs = 30_000 }: { input?: string; cwd?: string; timeoutMs?: number } = {},
+  { input = "", cwd, timeoutMs = 120_000 }: { input?: string; cwd?: string; timeoutMs?: number } = {},
 ): Promise<Ended> {
   const running = promisify(execFile)(command, args, { cwd, timeout: timeoutMs, maxBuffer: 64 * 2 ** 20 });
   running.child.stdin?.end(input);

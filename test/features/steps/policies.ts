@@ -46,7 +46,7 @@ step("{string} is told to follow its policy", async (world, name) => {
 step("{string} has soon", async (world, name, table) => {
   await vi.waitFor(
     async () => expect((await world.call(RPC.getCounter, { name })).counter).toMatchObject(settingsIn(table)),
-    { timeout: 20_000, interval: 50 },
+    { interval: 50 },
   );
 });
 

@@ -32,7 +32,7 @@ const KILLED_IN = [
   ...["history", "history", "history", "verifying"],
 ];
 
-it(`killed ${KILLED_IN.length} times, a copy is what it would have been`, { timeout: 240_000 }, async () => {
+it(`killed ${KILLED_IN.length} times, a copy is what it would have been`, async () => {
   const seed = Number(process.env.SEED ?? freshSeed());
   console.info(`seed ${seed}`);
   const random = seededRandom(seed);

@@ -33,9 +33,6 @@ describeWith([STRACE], "a disk error", () => {
   const fsyncs = FULL ? Array.from({ length: 20 }, (_, n) => 20 + 7 * n) : [20, 27];
   test.for(fsyncs)(
     "fsync %i fails: that call's outcome is unknown, and a retry counts it once",
-    {
-      timeout: 60_000,
-    },
     async (when) => {
       const disk = await Disk.make();
       const server = await disk.serveFailing({ syscall: "fsync", path: `${disk.file}-wal`, when });
@@ -77,9 +74,6 @@ describeWith([STRACE], "a disk error", () => {
   ] as const;
   test.for(FAILURES)(
     "$what fails under load: the process ends, and nothing is lost or counts twice",
-    {
-      timeout: 120_000,
-    },
     async ({ syscall, suffix, when }) => {
       const seed = freshSeed();
       const disk = await Disk.make();
@@ -107,9 +101,7 @@ describeWith([STRACE], "a disk error", () => {
    *
    * Method: one write to the WAL finds no space left.
    */
-  test("the disk is full for a moment: the process goes on, says so in its log, and a retry counts once", {
-    timeout: 60_000,
-  }, async () => {
+  test("the disk is full for a moment: the process goes on, says so in its log, and a retry counts once", async () => {
     const disk = await Disk.make();
     const path = `${disk.file}-wal`;
     const server = await disk.serveFailing({ syscall: "pwrite64", path, when: 40, error: "ENOSPC" });
@@ -127,9 +119,6 @@ describeWith([STRACE], "a disk error", () => {
   /** Goal: what a kill left in the WAL is served only once it is safely in the file. */
   test.for(["-wal", ""])(
     "an fsync of tally.db%s fails while a killed server starts again: it says so and ends",
-    {
-      timeout: 60_000,
-    },
     async (suffix) => {
       const disk = await Disk.make();
       const killed = await disk.serve();

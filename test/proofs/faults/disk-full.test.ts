@@ -18,9 +18,7 @@ import { Caller } from "./calls.ts";
 import { FULL } from "./full.ts";
 
 describeWith([mounting()], "a full disk", () => {
-  it("nobody writes: ?writes says so within seconds, reads go on, and it is over once there is room", {
-    timeout: 120_000,
-  }, async () => {
+  it("nobody writes: ?writes says so within seconds, reads go on, and it is over once there is room", async () => {
     const { port, fill, free, caller } = await served();
     expect(await caller.increment("a")).toBe(1n);
     for (let cycle = 0; cycle < (FULL ? 20 : 2); cycle++) {
@@ -35,9 +33,7 @@ describeWith([mounting()], "a full disk", () => {
     expect(await caller.increment("a")).toBe(2n);
   });
 
-  it("while somebody writes: refused, not applied, counted once there is room, and nothing is lost", {
-    timeout: 120_000,
-  }, async () => {
+  it("while somebody writes: refused, not applied, counted once there is room, and nothing is lost", async () => {
     const { port, fill, free, caller } = await served();
     let counted = 0n;
     for (let cycle = 0; cycle < (FULL ? 20 : 2); cycle++) {
@@ -57,9 +53,7 @@ describeWith([mounting()], "a full disk", () => {
     expect(await caller.get("a")).toBe(counted);
   });
 
-  it("a copy onto it ends with a sentence, and goes on once there is room", {
-    timeout: 120_000,
-  }, async () => {
+  it("a copy onto it ends with a sentence, and goes on once there is room", async () => {
     const { source, disk, mount, tally } = await sourceAndDisk();
     const copy = () => tally("copy", "--from", source, "--to", `sqlite:${join(disk, "target.db")}`);
     const sentence = /^tally: A store failed: .*SQLITE_FULL.*The same command goes on from here\.\n$/;
@@ -101,7 +95,7 @@ describeWith([mounting()], "a backup", () => {
       stderr += text;
     });
     const copied = () => statSync(join(`${to}.part`, "copy.db"), { throwIfNoEntry: false })?.size ?? 0;
-    await expect.poll(copied, { timeout: 30_000, interval: 5 }).toBeGreaterThan(0);
+    await expect.poll(copied, { interval: 5 }).toBeGreaterThan(0);
     try {
       for (;;) writeFileSync(join(disk, "filler"), Buffer.alloc(4_096), { flag: "a" });
     } catch (error) {
@@ -125,7 +119,7 @@ describeWith([mounting()], "a backup", () => {
   });
 });
 
-const POLL = { timeout: 15_000, interval: 100 };
+const POLL = { interval: 100 };
 
 /** A store of some megabytes that nobody has, and a disk. */
 async function sourceAndDisk() {

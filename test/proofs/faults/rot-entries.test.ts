@@ -15,7 +15,7 @@ import { entryRot, TABLES } from "./rot/entries.ts";
 test.each(TABLES)(
   "one flipped bit in %s: all is given but what is named, or nothing",
   {
-    timeout: FULL ? 3_600_000 : 120_000,
+    timeout: FULL ? 3_600_000 : 300_000,
   },
   (table) => {
     const dir = mkdtempSync(join(folderInMemory(), "tally-rot-entries-"));

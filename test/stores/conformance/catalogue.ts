@@ -170,9 +170,7 @@ export function catalogueSuite(kind: StoreKind): void {
 
   if (kind.name === "memory") return;
 
-  it("a damaged row is told, and not written over; the others are as they were", {
-    timeout: 60_000,
-  }, async () => {
+  it("a damaged row is told, and not written over; the others are as they were", async () => {
     const others = ["key a", "policy c"];
     for (const damage of [
       "UPDATE @catalogue SET body = 'x' WHERE key = 'b'",
@@ -198,7 +196,7 @@ export function catalogueSuite(kind: StoreKind): void {
     }
   });
 
-  it("a row that is missing is told, whichever it was", { timeout: 60_000 }, async () => {
+  it("a row that is missing is told, whichever it was", async () => {
     for (const damage of [
       "DELETE FROM @catalogue WHERE key = 'a'",
       "DELETE FROM @catalogue WHERE key = 'c'",

@@ -30,7 +30,7 @@ function moves(kind: StoreKind, target: StoreKind): void {
   const between =
     (options: OpenOptions = {}, into: OpenOptions = {}) =>
     (name: string, test: (from: Opened, to: Opened) => Promise<void>): void => {
-      it(name, { timeout: 240_000 }, async () => {
+      it(name, async () => {
         const both = { handClock: true, history: DEFAULT_HISTORY };
         const from = await kind.open({ ...both, ...options });
         const to = await target.open({ ...both, ...into });

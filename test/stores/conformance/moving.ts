@@ -398,7 +398,7 @@ const policiesAndFollowers: [name: string, test: (from: Opened, to: Opened) => P
 /** A test with two stores of its own. @param small  the sizes that the target keeps to */
 function between(source: StoreKind, target: StoreKind, small?: typeof SMALL, handClock = false) {
   return (name: string, test: (from: Opened, to: Opened) => Promise<void>): void => {
-    it(name, { timeout: 120_000 }, async () => {
+    it(name, async () => {
       const from = await source.open({ retention: SMALL, handClock });
       const to = await target.open({ retention: small ?? {}, handClock });
       try {

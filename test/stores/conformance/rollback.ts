@@ -21,9 +21,7 @@ const GENERATION_MS = 4 * 3_600_000;
 
 /** A save of which a step fails leaves nothing behind, in the database or in memory; and the next one is right. */
 export function rollbackSuite(kind: StoreKind): void {
-  it("each step of a commit fails in turn: nothing of it stays, and asked again it is applied once", {
-    timeout: 240_000,
-  }, async () => {
+  it("each step of a commit fails in turn: nothing of it stays, and asked again it is applied once", async () => {
     await withFaults(kind, async (here, faults) => {
       const steps: string[] = [];
       for (let n = 1; ; n++) {
@@ -51,9 +49,7 @@ export function rollbackSuite(kind: StoreKind): void {
     });
   });
 
-  it("each step of maintenance fails in turn: nothing of it stays, and the next is whole", {
-    timeout: 240_000,
-  }, async () => {
+  it("each step of maintenance fails in turn: nothing of it stays, and the next is whole", async () => {
     await withFaults(kind, async (here, faults) => {
       const steps: string[] = [];
       for (let n = 1; ; n++) {
@@ -91,9 +87,7 @@ export function rollbackSuite(kind: StoreKind): void {
     });
   });
 
-  it("each step of a write to the catalogue fails in turn: nothing of it stays, and the next is right", {
-    timeout: 120_000,
-  }, async () => {
+  it("each step of a write to the catalogue fails in turn: nothing of it stays, and the next is right", async () => {
     await withFaults(kind, async (here, faults) => {
       const put = async (key: string, expectedVersion: number, body: string | undefined = "{}") =>
         here.store.catalogue!.write({ kind: "policy", key, body, expectedVersion });

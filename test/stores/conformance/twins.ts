@@ -6,7 +6,7 @@ import type { StoreKind } from "../../support/stores.ts";
 
 /** The short form of `npm run test:twins`. */
 export function twinsSuite(kind: StoreKind): void {
-  it("does what the memory store does", { timeout: 120_000 }, async () => {
+  it("does what the memory store does", async () => {
     const tally = new Tally();
     const pair = await Pair.open(kind.open, { tally });
     try {

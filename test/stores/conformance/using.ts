@@ -5,7 +5,7 @@ import type { StoreKind } from "../../support/stores.ts";
 /** A test that gets a store of its own, opened before and cleaned up after. */
 export function using(kind: StoreKind, it: TestAPI, options: Parameters<StoreKind["open"]>[0] = {}) {
   return (name: string, test: (opened: Opened) => Promise<void>): void => {
-    it(name, { timeout: 120_000 }, async () => {
+    it(name, async () => {
       const opened = await kind.open(options);
       try {
         await test(opened);

@@ -37,7 +37,7 @@ describeWith([POSTGRES], "a database of PostgreSQL with settings of its own", ()
   it.each([
     ["transactions", TRANSACTIONS],
     ["texts", TEXTS],
-  ])("for %s: the store still does what the memory store does", { timeout: 60_000 }, async (_, settings) => {
+  ])("for %s: the store still does what the memory store does", async (_, settings) => {
     const { url } = await ownDatabase(settings);
     const tally = new Tally();
     const pair = await Pair.open(

@@ -37,7 +37,7 @@ const TYPES = [
 ];
 
 describeWith([POSTGRES], "tables of PostgreSQL that a newer release has changed", () => {
-  it("are counted, followed and kept up as before, by who began before", { timeout: 120_000 }, async () => {
+  it("are counted, followed and kept up as before, by who began before", async () => {
     const schema = await ownSchema();
     const running = await Running.on(schema);
     const statements = TABLES.flatMap((table) => CHANGES.map((sql) => sql.replaceAll("{}", table)));
@@ -48,7 +48,7 @@ describeWith([POSTGRES], "tables of PostgreSQL that a newer release has changed"
     await running.end();
   });
 
-  it("are copied from and into, begun before and after", { timeout: 120_000 }, async () => {
+  it("are copied from and into, begun before and after", async () => {
     const [from, to] = [await ownSchema(), await ownSchema()];
     const first = await from.open();
     await apply(first, create("a", { value: 3n, labels: { l: "1" } }), { id: "r" });

@@ -29,7 +29,7 @@ const etagOf = async (store: Store) => {
 };
 
 describeWith([POSTGRES], "a database that was put back", () => {
-  it("has what was before that instant, and is another epoch", { timeout: 180_000 }, async () => {
+  it("has what was before that instant, and is another epoch", async () => {
     const archive = await newFolder(tmpdir());
     onTestFinished(() => rmSync(archive, { recursive: true }));
     const server = await PostgresServer.start({

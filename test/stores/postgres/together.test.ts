@@ -18,9 +18,7 @@ describeWith([POSTGRES], "several stores on one schema of PostgreSQL", () => {
    * nobody is told of a conflict. Method: random requests on few names and ids by three stores, three commits of each
    * in flight; creations, deletions and settings among them.
    */
-  it("random operations: revisions without gap or double, and no deadlock", {
-    timeout: 120_000,
-  }, async () => {
+  it("random operations: revisions without gap or double, and no deadlock", async () => {
     const database = await ownDatabase();
     const schema = await ownSchema(database.url);
     const stores = await Promise.all([schema.open(), schema.open(), schema.open()]);

@@ -187,7 +187,11 @@ export class PostgresCopying implements Copying {
     for (const [i, uid] of missing.entries()) ids.set(uid, spareIds[i]!);
     if (missing.length > 0) {
       const names = missing.map((uid) => uids.get(uid)!);
-      await session.send(this.#statement(BURY), [arrayOf(spareIds.slice(0, missing.length)), names, missing]);
+      await session.send(this.#statement(TOMBSTONE), [
+        arrayOf(spareIds.slice(0, missing.length)),
+        names,
+        missing,
+      ]);
     }
     return ({ uid }) => ids.get(uid)!;
   }
@@ -282,7 +286,7 @@ const BEGIN_COPY = `UPDATE @copying SET source_id = $1, source_state = $2, progr
 
 const COUNTERS = "SELECT id, uid FROM @counters WHERE name = ANY($1::text[])";
 const DELETED = "SELECT id, uid FROM @deleted_counters WHERE uid = ANY($1::uuid[])";
-const BURY = `
+const TOMBSTONE = `
   INSERT INTO @deleted_counters (id, name, uid, history)
   SELECT id, name, uid, true FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS u (id, name, uid)`;
 const APPEND = `

@@ -41,7 +41,7 @@ export class PostgresAccepting implements Accepting {
       const now = Number(moment!.now);
       const columns = new ChangeColumns(2 * names.length + lost.length);
       const changed: bigint[] = [];
-      const buried = lost.map(BigInt);
+      const gone = lost.map(BigInt);
       const taken: (FullCounter | string)[] = [];
       for (const [i, name] of names.entries()) {
         const row = rows.find((each) => each.name === name);
@@ -70,15 +70,15 @@ export class PostgresAccepting implements Accepting {
         const keys = Object.entries(labels).map(([key, value]) => labelKey(key, value));
         await session.send(statement(LABEL), [keys, name]);
         columns.append(changed.push(ids[i]!) - 1, openingOf(after));
-        buried.push(row!.id as bigint);
+        gone.push(row!.id as bigint);
         taken.push(after);
       }
-      for (const id of buried) columns.append(changed.push(id) - 1, endAt(now));
+      for (const id of gone) columns.append(changed.push(id) - 1, endAt(now));
       if (changed.length === 0) return taken;
-      await session.send(statement(BURY), [
-        arrayOf(buried),
-        buried.map(nameOfLost),
-        buried.map(() => newUid()),
+      await session.send(statement(TOMBSTONE), [
+        arrayOf(gone),
+        gone.map(nameOfLost),
+        gone.map(() => newUid()),
       ]);
       await session.send(...log.append(moment!.taken as bigint, columns, changed, now));
       return taken;
@@ -107,7 +107,7 @@ const REPLACE = `
   UPDATE @counters SET id = $2, revision = $3, settings_revision = $4, update_ms = $5 WHERE id = $1`;
 const LABEL =
   "INSERT INTO @counter_labels (label, name) SELECT label, $2 FROM unnest($1::text[]) AS u (label)";
-const BURY = `
+const TOMBSTONE = `
   INSERT INTO @deleted_counters (id, name, uid, history)
   SELECT id, name, uid, false FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS u (id, name, uid)
   ON CONFLICT (id) DO NOTHING`;

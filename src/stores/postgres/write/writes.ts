@@ -41,7 +41,7 @@ export class CounterWrites {
   readonly #updateSettings: Statement;
   readonly #attach: Statement;
   readonly #delete: Statement;
-  readonly #bury: Statement;
+  readonly #tombstone: Statement;
   readonly #label: Statement;
   readonly #unlabel: Statement;
 
@@ -60,7 +60,7 @@ export class CounterWrites {
     this.#delete = database.statement(`
       WITH written AS (DELETE FROM @counters WHERE id = ANY($1::bigint[]) RETURNING 1)
       SELECT ${allThere("$1")} FROM written`);
-    this.#bury = database.statement(`
+    this.#tombstone = database.statement(`
       INSERT INTO @deleted_counters (id, name, uid, history)
       SELECT id, name, uid, history
       FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::boolean[]) AS u (id, name, uid, history)`);
@@ -160,7 +160,7 @@ export class CounterWrites {
     const calls: Call[] = [];
     this.#pushLabels(calls, this.#unlabel, gone, fixedOf, names);
     calls.push([this.#delete, [goneIds]]);
-    calls.push([this.#bury, [goneIds, gone.map((i) => names[i]!), uids, history]]);
+    calls.push([this.#tombstone, [goneIds, gone.map((i) => names[i]!), uids, history]]);
     return calls;
   }
 

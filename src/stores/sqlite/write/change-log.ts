@@ -39,7 +39,7 @@ export class ChangeLog {
   readonly #open: Statement<[bigint, bigint, bigint, bigint, number]>;
   readonly #reopen: Statement<[bigint, bigint, bigint, number, bigint]>;
   readonly #close: Statement<[bigint]>;
-  readonly #bury: Statement<[bigint, string, Uint8Array, bigint, number]>;
+  readonly #tombstone: Statement<[bigint, string, Uint8Array, bigint, number]>;
   readonly #unbury: Statement<[bigint]>;
   readonly #edge: (order: "ASC" | "DESC") => LogRow | undefined;
   readonly #clear: () => void;
@@ -70,7 +70,7 @@ export class ChangeLog {
       "UPDATE change_openings SET revision = ?, value = ?, time_ms = ?, checksum = ? WHERE counter_id = ?",
     );
     this.#close = db.prepare("DELETE FROM change_openings WHERE counter_id = ?");
-    this.#bury = db.prepare(`INSERT INTO deleted_counters (${DELETED_COLUMNS}) VALUES (?, ?, ?, ?, ?)`);
+    this.#tombstone = db.prepare(`INSERT INTO deleted_counters (${DELETED_COLUMNS}) VALUES (?, ?, ?, ?, ?)`);
     this.#unbury = db.prepare("DELETE FROM deleted_counters WHERE id = ?");
     this.#edge = (order) =>
       db
@@ -135,7 +135,7 @@ export class ChangeLog {
    */
   deleted(id: bigint, name: string, uid: string, keepHistory: boolean): void {
     const [bytes, history] = [uidToBytes(uid), keepHistory ? 1n : 0n];
-    this.#bury.run(id, name, bytes, history, deletedChecksum(id, name, bytes, history));
+    this.#tombstone.run(id, name, bytes, history, deletedChecksum(id, name, bytes, history));
   }
 
   /** Forget everything. Inside the caller's transaction. */

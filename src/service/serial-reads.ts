@@ -4,17 +4,21 @@ import { Queue, type Waiter, whyGone } from "./queue.ts";
 
 /**
  * Reads of many counters, one at a time, so that they wait here, where those whose callers have gone are dropped, and
- * not in front of a store's thread. One that runs is told when nobody waits for it any more.
+ * not in front of a store's thread. One that runs is told when nobody waits for it any more. What was read is made use of
+ * one at a time too, and meanwhile the next is read.
  *
- * The next one is asked for in a later turn of the event loop than that in which the answer before it was made use of:
- * answers of a thread that are there by then are all taken in one turn, so that with the next one always on its way, a
- * thread that reads faster than we encode would keep everybody else from their turn.
+ * The next one is asked for in a later turn of the event loop than that in which the answer before it came: answers of a
+ * thread that are there by then are all taken in one turn, so that with the next one always on its way, a thread that
+ * reads faster than we make use of it would keep everybody else from their turn.
  */
 export class SerialReads {
   readonly #clock: Clock;
-  readonly #queue: Queue<Read, unknown>;
+  readonly #queue: Queue<Work, unknown>;
   readonly #tellWaiting: (waiting: number) => void;
+  /** Whether one is read, or was and waits for the one before it. */
   #busy = false;
+  /** When the one before has been made use of. */
+  #used: Promise<void> = Promise.resolve();
 
   /**
    * @param waitingMax   how many may wait, beside the one that runs; beyond it a read is refused at once
@@ -29,9 +33,14 @@ export class SerialReads {
   /**
    * @param read  begins when its turn has come, and so sees all that was answered before this call. Its signal is
    *              aborted when the caller has gone or the deadline has passed; it may then reject with CALL_CANCELLED
+   * @param use   makes of it what is answered, where that takes long; in a later turn, when the next one is being read
    */
-  run<Result>(waiter: Waiter, read: (signal: AbortSignal) => Promise<Result>): Promise<Result | Refusal> {
-    const result = this.#queue.enter(read, waiter);
+  run<Found, Result = Found>(
+    waiter: Waiter,
+    read: (signal: AbortSignal) => Promise<Found>,
+    use?: (found: Found) => Result | Promise<Result>,
+  ): Promise<Result | Refusal> {
+    const result = this.#queue.enter({ read, use: use as Work["use"] }, waiter);
     if (!this.#busy) this.#next();
     else this.#tellWaiting(this.#queue.size);
     return result as Promise<Result | Refusal>;
@@ -41,21 +50,34 @@ export class SerialReads {
     const [next] = this.#queue.cut(ONE).taken;
     this.#tellWaiting(this.#queue.size);
     this.#busy = next !== undefined;
-    if (next === undefined) return;
-    watched(next.waiter, this.#clock, next.item).then(
-      (result) => {
+    if (next !== undefined) this.#serve(next.waiter, next.item).then(next.resolve, next.reject);
+  }
+
+  async #serve(waiter: Waiter, { read, use }: Work): Promise<unknown> {
+    const before = this.#used;
+    const used = Promise.withResolvers<void>();
+    this.#used = used.promise;
+    const done = watched(waiter, this.#clock, async (signal) => ({ found: await read(signal) }));
+    try {
+      const answer = await done.finally(async () => {
+        await before;
         setImmediate(() => this.#next());
-        next.resolve(result);
-      },
-      (error: unknown) => {
-        setImmediate(() => this.#next());
-        next.reject(error);
-      },
-    );
+      });
+      if (!("found" in answer)) return answer;
+      if (use === undefined) return answer.found;
+      await new Promise(setImmediate); // Behind the next one.
+      return await use(answer.found);
+    } finally {
+      used.resolve();
+    }
   }
 }
 
-type Read = (signal: AbortSignal) => Promise<unknown>;
+/** What is read, and what is made of it. */
+interface Work {
+  readonly read: (signal: AbortSignal) => Promise<unknown>;
+  readonly use: ((found: unknown) => unknown) | undefined;
+}
 
 /**
  * Read, and look now and then whether somebody still waits: for a read that takes long, that costs little.

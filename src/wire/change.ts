@@ -3,7 +3,7 @@ import { etagOf } from "../core/counter.ts";
 import { isName } from "../core/name.ts";
 import { type Op, Verb } from "../core/op.ts";
 import type { Settled } from "../service/call.ts";
-import { highOf, lanesOf, numberSize, WireWriter } from "./writer.ts";
+import { WireWriter } from "./writer.ts";
 
 /** One operation, and the request id it came with. */
 export interface Asked {
@@ -91,10 +91,6 @@ const HEADROOM_UP = 0x38;
 const HEADROOM_DOWN = 0x40;
 const REPLAYED = 0x48;
 
-/** The tags of google.protobuf.Timestamp's fields. */
-const SECONDS = 0x08;
-const NANOS = 0x10;
-
 /** What an Outcome takes beside its name and etag: five numbers, lengths, a time, replayed. */
 const REST_BYTES_MAX = 5 * 11 + 2 * 3 + 2 + 2 * 11 + 2;
 
@@ -109,32 +105,15 @@ export function writeOutcomeResponse(name: string, { outcomes, c, first }: Settl
   const etag = etagOf(outcomes.uids[c]!, revision, outcomes.epoch);
   const w = new WireWriter(name.length + etag.length + REST_BYTES_MAX);
   w.ascii(NAME, name);
-  SCRATCH[0] = outcomes.values[first]!;
-  w.number(VALUE, LANES[0]!, LANES[1]!);
-  SCRATCH[0] = outcomes.previous[first]!;
-  w.number(PREVIOUS, LANES[0]!, LANES[1]!);
-  w.number(REVISION, revision | 0, highOf(revision));
+  w.int64(VALUE, outcomes.values[first]!);
+  w.int64(PREVIOUS, outcomes.previous[first]!);
+  w.safe(REVISION, revision);
   w.ascii(ETAG, etag);
-  writeTime(w, outcomes.times[c]!);
+  w.timestamp(TIME, outcomes.times[c]!);
   if (outcomes.replayed[c] === 0) {
-    SCRATCH[0] = outcomes.headroomUp[c]!;
-    w.presentNumber(HEADROOM_UP, LANES[0]!, LANES[1]!);
-    SCRATCH[0] = outcomes.headroomDown[c]!;
-    w.presentNumber(HEADROOM_DOWN, LANES[0]!, LANES[1]!);
+    w.presentInt64(HEADROOM_UP, outcomes.headroomUp[c]!);
+    w.presentInt64(HEADROOM_DOWN, outcomes.headroomDown[c]!);
   }
   w.number(REPLAYED, outcomes.replayed[c]!, 0);
   return w.finishInside(OUTCOME);
 }
-
-/** @param time  milliseconds since the Unix epoch */
-function writeTime(w: WireWriter, time: number): void {
-  const seconds = Math.floor(time / 1000);
-  const nanos = (time - seconds * 1000) * 1_000_000;
-  w.begin(TIME, numberSize(seconds | 0, highOf(seconds)) + numberSize(nanos, 0));
-  w.number(SECONDS, seconds | 0, highOf(seconds));
-  w.number(NANOS, nanos, 0);
-}
-
-/** Halves a BigInt; a number of 2^63 and more is stored as the same 64 bits. */
-const SCRATCH = new BigInt64Array(1);
-const LANES = lanesOf(SCRATCH);

@@ -34,6 +34,32 @@ export class WireWriter {
     this.#at = at;
   }
 
+  /** An int64, left out when it is 0; a number of 2^63 and more is written as the same 64 bits. */
+  int64(tag: number, value: bigint): void {
+    SCRATCH[0] = value;
+    this.number(tag, LANES[0]!, LANES[1]!);
+  }
+
+  /** An int64 that is there even if it is 0. */
+  presentInt64(tag: number, value: bigint): void {
+    SCRATCH[0] = value;
+    this.presentNumber(tag, LANES[0]!, LANES[1]!);
+  }
+
+  /** A whole number from 0 to 2^53, left out when it is 0. */
+  safe(tag: number, value: number): void {
+    this.number(tag, value | 0, highOf(value));
+  }
+
+  /** A google.protobuf.Timestamp. @param time  milliseconds since the Unix epoch */
+  timestamp(tag: number, time: number): void {
+    const seconds = Math.floor(time / 1000);
+    const nanos = (time - seconds * 1000) * 1_000_000;
+    this.begin(tag, numberSize(seconds | 0, highOf(seconds)) + numberSize(nanos, 0));
+    this.safe(SECONDS, seconds);
+    this.number(NANOS, nanos, 0);
+  }
+
   /** The tag and length of what is written next. */
   begin(tag: number, length: number): void {
     this.#at = writeVarint(this.#bytes, writeVarint(this.#bytes, this.#at, tag), length);
@@ -149,6 +175,10 @@ export function textSize(length: number): number {
   return length + (length < 0x80 ? 2 : length < 0x4000 ? 3 : 4);
 }
 
+/** The tags of google.protobuf.Timestamp's fields. */
+const SECONDS = 0x08;
+const NANOS = 0x10;
+
 /** 64-bit numbers as pairs of 32 bits, the low one first. */
 export function lanesOf({ buffer, byteOffset, length }: BigInt64Array): Int32Array {
   return new Int32Array(buffer, byteOffset, 2 * length);
@@ -158,3 +188,7 @@ export function lanesOf({ buffer, byteOffset, length }: BigInt64Array): Int32Arr
 export function highOf(number: number): number {
   return Math.floor(number / 0x1_0000_0000);
 }
+
+/** Halves a BigInt. */
+const SCRATCH = new BigInt64Array(1);
+const LANES = lanesOf(SCRATCH);

@@ -55,6 +55,53 @@ describe("reads that take their turns", () => {
     expect(turns).toEqual(["a", "others", "b", "others", "c", "others"]);
   });
 
+  it("are made use of one at a time, while the next one is read and no other", async () => {
+    const reads = new SerialReads(new HandClock(), 10);
+    const { begun, read, names } = held();
+    const used = held();
+    const all = Promise.allSettled(
+      ["a", "b", "c"].map((name) => reads.run(patient, read(name), (found) => used.read(`${found}!`)())),
+    );
+    begun[0]!.end();
+    await next();
+    expect([names(), used.names()]).toEqual([["a", "b"], ["a!"]]);
+    begun[1]!.end();
+    await next();
+    expect([names(), used.names()]).toEqual([["a", "b"], ["a!"]]);
+    used.begun[0]!.end(new Error("broken"));
+    await next();
+    expect([names(), used.names()]).toEqual([
+      ["a", "b", "c"],
+      ["a!", "b!"],
+    ]);
+    used.begun[1]!.end();
+    begun[2]!.end(new Error("not read"));
+    await next();
+    expect(used.names()).toEqual(["a!", "b!"]);
+    expect(
+      (await all).map((each) => (each.status === "fulfilled" ? each.value : each.reason.message)),
+    ).toEqual(["broken", "b!", "not read"]);
+    expect(await reads.run(patient, async () => "later")).toBe("later");
+  });
+
+  it("are asked for before what was read is made use of, and others have their turn between", async () => {
+    const reads = new SerialReads(new HandClock(), 10);
+    const turns: string[] = [];
+    const all = ["a", "b", "c"].map((name) =>
+      reads.run(
+        patient,
+        async () => void turns.push(name),
+        () => void turns.push(`${name}!`),
+      ),
+    );
+    for (let turn = 1; turn <= 3; turn++) {
+      await tick();
+      turns.push("others");
+    }
+    await Promise.all(all);
+    expect(turns).toEqual(["a", "others", "b", "a!", "others", "c", "b!", "others", "c!"]);
+  });
+
   it("are refused when too many wait, with when to come again", async () => {
     const reads = new SerialReads(new HandClock(), 2);
     const { begun, read } = held();

@@ -1,19 +1,20 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Counter, CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
+import { CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
 import {
   CounterService,
-  CreateCounterResponseSchema,
   GetCounterRequestSchema,
   GetCounterResponseSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
-import { etagOf, type FullCounter, settingsEtagOf } from "../../core/counter.ts";
+import type { FullCounter } from "../../core/counter.ts";
 import type { Epoch } from "../../core/epoch.ts";
 import { counterDamaged } from "../../core/errors.ts";
 import { Verb } from "../../core/op.ts";
+import { DEFAULTS, isSame, SETTING_KEYS } from "../../core/settings.ts";
 import type { Found, Reads } from "../../service/reads.ts";
 import { watched } from "../../service/serial-reads.ts";
+import { writeCounter, writeCounterResponse } from "../../wire/counter.ts";
 import { about, type CallContext, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { opMethod } from "./counting.ts";
 import { type HistoryReads, instantFault, OFF, refusalOf } from "./history.ts";
@@ -40,22 +41,18 @@ export const CREATE_COUNTER = opMethod({
   respond: ({ name, settings }, { outcomes, c, first }) => {
     const time = outcomes.times[c]!;
     const made = outcomes.counters.get(first); // Where time does something to it.
-    const counter = toCounter(
-      {
-        name,
-        ...settings!,
-        uid: outcomes.uids[c]!,
-        value: outcomes.values[first]!,
-        revision: outcomes.revisions[first]!,
-        settingsRevision: 1,
-        createTime: time,
-        updateTime: time,
-        timing: made?.timing,
-      },
-      outcomes.epoch,
-    );
-    const replayed = outcomes.replayed[c] === 1;
-    return toBinary(CreateCounterResponseSchema, create(CreateCounterResponseSchema, { counter, replayed }));
+    const counter = {
+      name,
+      ...settings!,
+      uid: outcomes.uids[c]!,
+      value: outcomes.values[first]!,
+      revision: outcomes.revisions[first]!,
+      settingsRevision: 1,
+      createTime: time,
+      updateTime: time,
+      timing: made?.timing,
+    };
+    return writeCounterResponse(counterBytes(counter, outcomes.epoch), outcomes.replayed[c] === 1);
   },
 });
 
@@ -83,10 +80,7 @@ function foundResponse(name: string, found: Found | Refused, epoch: Epoch): Uint
   if (found === undefined) return { code: "COUNTER_NOT_FOUND", name };
   if (found === CORRUPT) return counterDamaged(name);
   if ("code" in found) return found;
-  return toBinary(
-    GetCounterResponseSchema,
-    create(GetCounterResponseSchema, { counter: toCounter(found, epoch) }),
-  );
+  return writeCounterResponse(counterBytes(found, epoch));
 }
 
 async function pastResponse(
@@ -110,21 +104,20 @@ async function pastResponse(
   return toBinary(GetCounterResponseSchema, create(GetCounterResponseSchema, { past }));
 }
 
-/** A counter as the API gives it. @param epoch  of the store that it is of */
-export function toCounter(counter: FullCounter, epoch: Epoch): Counter {
-  const { uid, revision, settingsRevision } = counter;
-  return create(CounterSchema, {
-    name: counter.name,
-    value: counter.value,
-    uid,
-    revision: BigInt(revision),
-    etag: etagOf(uid, revision, epoch),
-    createTime: timestampFromMs(counter.createTime),
-    updateTime: timestampFromMs(counter.updateTime),
-    ...(counter.policy !== undefined && { policy: counter.policy.prefix }),
-    ...timingFields(counter),
-    ...settingFields(counter),
-    settingsRevision: BigInt(settingsRevision),
-    settingsEtag: settingsEtagOf(uid, settingsRevision, epoch),
-  });
+/** A counter as the API gives it: the bytes of a Counter. @param epoch  of the store that it is of */
+export function counterBytes(counter: FullCounter, epoch: Epoch): Uint8Array {
+  return writeCounter(counter, epoch, restOf(counter));
 }
+
+/** Of most counters time changes nothing, and their settings are what nobody has set. */
+function restOf(counter: FullCounter): Uint8Array {
+  if (counter.timing === undefined && SETTING_KEYS.every((key) => isSame(counter, DEFAULTS, key)))
+    return PLAIN;
+  return settingBytes({ ...timingFields(counter), ...settingFields(counter) });
+}
+
+function settingBytes(fields: MessageInitShape<typeof CounterSchema>): Uint8Array {
+  return toBinary(CounterSchema, create(CounterSchema, fields));
+}
+
+const PLAIN = settingBytes(settingFields(DEFAULTS));

@@ -1,5 +1,4 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { CounterSchema } from "../../../gen/tally/v1/counter_pb.ts";
 import {
   BatchGetCountersRequestSchema,
   CounterResultSchema,
@@ -13,7 +12,6 @@ import {
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import { CORRUPT } from "../../core/batch.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { FullCounter } from "../../core/counter.ts";
 import type { Epoch } from "../../core/epoch.ts";
 import { counterDamaged } from "../../core/errors.ts";
 import type { Selection } from "../../core/selection.ts";
@@ -21,10 +19,11 @@ import type { Found } from "../../service/reads.ts";
 import type { SerialReads } from "../../service/serial-reads.ts";
 import type { Store } from "../../service/store.ts";
 import type { CounterPage, Counters } from "../../service/store-pages.ts";
+import { writeCounterResult } from "../../wire/counter.ts";
 import { toRefusal } from "../status.ts";
 import type { Target } from "./authorise.ts";
 import type { Refused, UnaryMethod } from "./call.ts";
-import { toCounter } from "./counters.ts";
+import { counterBytes } from "./counters.ts";
 import { fromPageToken, toPageToken } from "./page-token.ts";
 import { readCall, SCAN_COST } from "./read-call.ts";
 import { Reply, replyTooLarge } from "./reply.ts";
@@ -32,8 +31,8 @@ import { invalidField } from "./shape.ts";
 import { Slices } from "./slices.ts";
 
 /**
- * What the reads of many counters need. A read has its turn until its answer is encoded, in slices: a page of 1,000
- * takes this thread longer than the one that read it, and what waits behind it waits for both.
+ * What the reads of many counters need. A page of 1,000 takes this thread as long as the one that reads it: so the next is
+ * read while it is encoded, in slices.
  */
 export interface ManyCounters {
   readonly store: Store;
@@ -51,11 +50,11 @@ export function batchGetCounters(
 ): UnaryMethod {
   const method = CounterService.method.batchGetCounters;
   return readCall(method, BatchGetCountersRequestSchema, requestBytesMax, namesOf, ({ names }, context) =>
-    pages.run<Uint8Array | Refused>(context, async () => {
-      const found = await store.get(names);
-      const bytesOf = (one: Found, i: number) => resultBytes(names[i]!, one, store.epoch);
-      return wholeReply(found, bytesOf, clock);
-    }),
+    pages.run(
+      context,
+      () => store.get(names),
+      (found) => wholeReply(found, (one, i) => resultBytes(names[i]!, one, store.epoch), clock),
+    ),
   );
 }
 
@@ -67,8 +66,10 @@ export function listCounters({ store, pages, clock }: ManyCounters, requestBytes
     const selection = { prefix, labels };
     const from = pageToken === "" ? "" : fromPageToken(pageToken, selection, store.epoch);
     if (from === undefined) return invalidField("page_token", NOT_OF_THIS_LIST, pageToken);
-    return pages.run(context, async () =>
-      listResponse(await store.list(selection, from, pageSize), selection, store.epoch, clock),
+    return pages.run(
+      context,
+      () => store.list(selection, from, pageSize),
+      (page) => listResponse(page, selection, store.epoch, clock),
     );
   });
 }
@@ -84,8 +85,10 @@ export function topCounters({ store, scans, clock }: ManyCounters, requestBytesM
     (request, context) => {
       const { prefix, labels, n = TOP_N } = request;
       const order = request.order === TopOrder.LOWEST ? "lowest" : "highest";
-      return scans.run<Uint8Array | Refused>(context, async (signal) =>
-        topResponse(await store.top({ prefix, labels }, n, order, signal), store.epoch, clock),
+      return scans.run(
+        context,
+        (signal) => store.top({ prefix, labels }, n, order, signal),
+        (found) => topResponse(found, store.epoch, clock),
       );
     },
     () => SCAN_COST,
@@ -131,13 +134,12 @@ function prefixOf({ prefix }: { readonly prefix: string }): readonly Target[] {
 }
 
 function resultBytes(name: string, found: Found, epoch: Epoch): Uint8Array {
-  const result =
-    found === undefined
-      ? ({ case: "refusal", value: toRefusal({ code: "COUNTER_NOT_FOUND" }) } as const)
-      : found === CORRUPT
-        ? ({ case: "refusal", value: toRefusal(counterDamaged(name)) } as const)
-        : ({ case: "counter", value: toCounter(found, epoch) } as const);
-  return toBinary(CounterResultSchema, create(CounterResultSchema, { name, result }));
+  if (found !== undefined && found !== CORRUPT) return writeCounterResult(name, counterBytes(found, epoch));
+  const value = toRefusal(found === CORRUPT ? counterDamaged(name) : { code: "COUNTER_NOT_FOUND" });
+  return toBinary(
+    CounterResultSchema,
+    create(CounterResultSchema, { name, result: { case: "refusal", value } }),
+  );
 }
 
 /** As much of a page as there is room for; the next one begins at the first counter that is left out. */
@@ -200,8 +202,4 @@ async function fill<One>(
     if (slices.over) await slices.next();
   }
   return all.length;
-}
-
-function counterBytes(counter: FullCounter, epoch: Epoch): Uint8Array {
-  return toBinary(CounterSchema, toCounter(counter, epoch));
 }

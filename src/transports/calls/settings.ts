@@ -4,7 +4,6 @@ import {
   CounterService,
   DeleteCounterResponseSchema,
   type UpdateCounterRequest,
-  UpdateCounterResponseSchema,
 } from "../../../gen/tally/v1/counter_service_pb.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { type Op, Verb } from "../../core/op.ts";
@@ -16,7 +15,8 @@ import {
   type SettingKey,
   type Settings,
 } from "../../core/settings.ts";
-import { toCounter } from "./counters.ts";
+import { writeCounterResponse } from "../../wire/counter.ts";
+import { counterBytes } from "./counters.ts";
 import { opMethod } from "./counting.ts";
 import { givenIn } from "./setting-fields.ts";
 import { invalidField, MESSAGE_RULES } from "./shape.ts";
@@ -27,9 +27,8 @@ export const UPDATE_COUNTER = opMethod({
   method: CounterService.method.updateCounter,
   toOp: toUpdate,
   respond: (_, { outcomes, c, first }) => {
-    const counter = toCounter(outcomes.counters.get(first)!, outcomes.epoch);
-    const replayed = outcomes.replayed[c] === 1;
-    return toBinary(UpdateCounterResponseSchema, create(UpdateCounterResponseSchema, { counter, replayed }));
+    const counter = counterBytes(outcomes.counters.get(first)!, outcomes.epoch);
+    return writeCounterResponse(counter, outcomes.replayed[c] === 1);
   },
 });
 

@@ -57,12 +57,11 @@ export class SerialReads {
     const before = this.#used;
     const used = Promise.withResolvers<void>();
     this.#used = used.promise;
-    const done = watched(waiter, this.#clock, async (signal) => ({ found: await read(signal) }));
     try {
-      const answer = await done.finally(async () => {
-        await before;
-        setImmediate(() => this.#next());
-      });
+      const done = watched(waiter, this.#clock, async (signal) => ({ found: await read(signal) }));
+      await Promise.allSettled([done, before]);
+      setImmediate(() => this.#next());
+      const answer = await done;
       if (!("found" in answer)) return answer;
       if (use === undefined) return answer.found;
       await new Promise(setImmediate); // Behind the next one.

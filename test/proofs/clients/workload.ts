@@ -35,7 +35,7 @@ export type Kind = "add" | keyof typeof SHARES;
 /** Counters that a client adds to; nobody else does. */
 const COUNTERS = 16;
 /** For calls that are to be answered, whatever else the machine does. */
-export const PATIENT_MS = 60_000;
+export const PATIENT_MS = 240_000;
 /** Operations of a batch, each of 530 bytes as Protobuf, and its request id of 42: 7,262 bytes less than 4 MiB. */
 const OPERATIONS = 7_900;
 /** With so many more it is too large. */

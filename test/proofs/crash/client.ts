@@ -202,7 +202,7 @@ const EXPECTED = new Set([
 
 const RETRY_MS = 10;
 /** A server that starts in a second and is killed soon after is up often enough within this time. */
-const GIVE_UP_MS = 60_000;
+const GIVE_UP_MS = 240_000;
 const REMEMBERED = 100;
 
 /** Whether an answer settles the call. One that is not of Tally's own says nothing, like none. */

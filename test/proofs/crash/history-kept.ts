@@ -48,7 +48,7 @@ export async function historyFaults(store: Store): Promise<string[]> {
 const NAMES: Readonly<Record<Level, string>> = ["minutes", "quarters", "days"];
 const READING = { pageChanges: 10_000, keptBytesMax: 16 * 2 ** 20, restMs: 0, lookEveryMs: 20 };
 /** Another process that kept it up until it was killed is waited for. */
-const COMPLETE_MS = 60_000;
+const COMPLETE_MS = 240_000;
 
 async function changesByName(store: Store): Promise<Map<string, StoredChange[]>> {
   const byName = new Map<string, StoredChange[]>();

@@ -27,7 +27,7 @@ const RUN_MS = [300, 1_500] as const;
 /** One COMMIT in this many meets its end at the proxy, while it is to cut some. */
 const CUT_ONE_IN = 8;
 /** Nothing that is meant to happen takes as long. */
-const STALLED_MS = 60_000;
+const STALLED_MS = 240_000;
 
 /**
  * Lose the primary again and again under clients that retry until they are answered, then cut connections at COMMIT,

@@ -16,7 +16,7 @@ const REFUSALS: readonly (number | null)[] = [EXIT.STORE_UNUSABLE, EXIT.STORE_IN
  * has nothing else to do. How long it took at most is told.
  */
 const NOTICED_MS = 20_000;
-const ENDED_MS = 30_000;
+const ENDED_MS = 120_000;
 const LOOK_EVERY_MS = 20;
 
 /**

@@ -13,7 +13,7 @@ export interface Memory {
   readonly resident: number;
 }
 
-const TELLS_WITHIN_MS = 20_000;
+const TELLS_WITHIN_MS = 120_000;
 
 /** Asks servers, which were loaded with TELLS_ALIVE, one after another. @throws Error  of one that does not say */
 export async function memoryOf(server: ServerProcess): Promise<Memory> {

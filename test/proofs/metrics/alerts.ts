@@ -39,7 +39,7 @@ import { needPrometheus, Prometheus } from "./prometheus.ts";
 needPrometheus();
 
 /** On a busy machine. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 240_000;
 const DISK_MIB = 320;
 
 const folder = mkdtempSync(join(tmpdir(), "tally-alerts-"));

@@ -33,7 +33,7 @@ const random = seededRandom(seed);
 needPrometheus();
 
 /** Longer than Prometheus takes to scrape once more, on a busy machine. */
-const SCRAPED_MS = 60_000;
+const SCRAPED_MS = 240_000;
 const CALLERS = 8;
 /** A server that fails nothing, and has no certificate, no PostgreSQL and no traces, has nothing to show of them. */
 const WITHOUT_DATA = /UNAVAILABLE|tally_certificate_|tally_postgres_|tally_decided_again_|tally_trace_/;

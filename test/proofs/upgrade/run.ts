@@ -32,7 +32,7 @@ import { generateStubs, pythonWithGrpc } from "../real-input/python.ts";
 const OLDEST = "7c4080f7ead342ecb79897f6f260ad0c711a9f2f";
 const ROOT = resolve(import.meta.dirname, "../../..");
 /** Nothing that is meant to happen takes as long. */
-const STALLED_MS = 60_000;
+const STALLED_MS = 240_000;
 
 const { values } = parseArgs({
   options: {

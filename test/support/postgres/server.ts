@@ -207,7 +207,7 @@ const SETTINGS: Settings = {
 /** Text sorts as people sort it, and not by its bytes: a database that Tally must not rely on. */
 const NOT_BYTEWISE = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'";
 
-const READY_MS = 60_000;
+const READY_MS = 240_000;
 const POLL_MS = 30;
 const OUTPUT_KEPT = 20_000;
 

@@ -1,3 +1,4 @@
+import { matchesGlob } from "node:path";
 import { fileURLToPath } from "node:url";
 import { configDefaults, defineConfig } from "vitest/config";
 import { gherkin } from "./test/features/gherkin/plugin.ts";
@@ -76,25 +77,37 @@ export const WITHOUT_DOOR = [
   "test/transports/{json-bounds,json-encode,json-parse,silence,trace-id,wire-writer}.test.ts",
 ];
 
-export default defineConfig(({ mode }) => ({
-  plugins: [gherkin(here("./test/features/run.ts"))],
-  test: {
-    env: mode === GRPC_JS ? { TALLY_TEST_HTTP2_ENGINE: GRPC_JS } : {},
-    include: mode === GRPC_JS ? DOORS : (APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"]),
-    exclude: [
-      ...configDefaults.exclude,
-      "test/package/**", // Has a configuration of its own.
-      ...(mode === GRPC_JS ? WITHOUT_DOOR : mode in APART ? [] : Object.values(APART).flat()),
-    ],
-    globalSetup: ["./test/support/postgres/setup.ts", "./test/support/bundles/setup.ts"],
-    setupFiles: ["./test/support/bundles/use.ts", "./test/support/patience.ts"],
-    pool: "forks",
-    isolate: mode === ISOLATED, // To load anew for each file what is tested takes 0.8 s of the processor.
-    maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
-    expect: { poll: { timeout: PATIENCE_MS } },
-    provide: { patienceMs: PATIENCE_MS },
-    testTimeout: TEST_MS,
-    hookTimeout: TEST_MS,
-    reporters: ["default", "./test/skips-reporter.ts"],
-  },
-}));
+/** Say of each file that was named and stands apart how it is run: Vitest says only that it found none. */
+function tellWhereApart(mode: string): void {
+  for (const named of process.argv.slice(2)) {
+    const of = Object.keys(APART).find((each) => APART[each]!.some((files) => matchesGlob(named, files)));
+    if (of !== undefined && of !== mode && mode !== GRPC_JS)
+      console.error(`${named} stands apart: npx vitest run --mode ${of} ${named}`);
+  }
+}
+
+export default defineConfig(({ mode }) => {
+  tellWhereApart(mode);
+  return {
+    plugins: [gherkin(here("./test/features/run.ts"))],
+    test: {
+      env: mode === GRPC_JS ? { TALLY_TEST_HTTP2_ENGINE: GRPC_JS } : {},
+      include: mode === GRPC_JS ? DOORS : (APART[mode] ?? ["test/**/*.test.ts", "test/features/*.feature"]),
+      exclude: [
+        ...configDefaults.exclude,
+        "test/package/**", // Has a configuration of its own.
+        ...(mode === GRPC_JS ? WITHOUT_DOOR : mode in APART ? [] : Object.values(APART).flat()),
+      ],
+      globalSetup: ["./test/support/postgres/setup.ts", "./test/support/bundles/setup.ts"],
+      setupFiles: ["./test/support/bundles/use.ts", "./test/support/patience.ts"],
+      pool: "forks",
+      isolate: mode === ISOLATED, // To load anew for each file what is tested takes 0.8 s of the processor.
+      maxWorkers: "100%", // By default one core stays idle, which on two is half of them.
+      expect: { poll: { timeout: PATIENCE_MS } },
+      provide: { patienceMs: PATIENCE_MS },
+      testTimeout: TEST_MS,
+      hookTimeout: TEST_MS,
+      reporters: ["default", "./test/skips-reporter.ts"],
+    },
+  };
+});

@@ -1,18 +1,30 @@
 import { describe, expect, it } from "vitest";
 import { encodeAnswer, replayAnswer } from "../../src/core/answer.ts";
 import { newOutcomes, type Outcomes } from "../../src/core/columns.ts";
-import { blankCounter, type FullCounter, putCountingSettings } from "../../src/core/counter.ts";
+import {
+  blankCounter,
+  type FullCounter,
+  putCountingSettings,
+  putPlainSettings,
+  putTimeSettings,
+} from "../../src/core/counter.ts";
 import { type Op, Verb } from "../../src/core/op.ts";
 import {
   byAge,
   COUNTING_KEYS,
   type CountingSettings,
   DEFAULTS,
+  isDefault,
   SETTING_KEYS,
   SETTINGS,
+  type SettingKey,
   type Settings,
+  TIME_KEYS,
 } from "../../src/core/settings.ts";
 import { create, increment, update } from "../support/calls.ts";
+import { UNLIKE_DEFAULTS } from "../support/settings.ts";
+
+const TIMED: ReadonlySet<SettingKey> = new Set(TIME_KEYS);
 
 const UID = "01900000-0000-7000-8000-0000000000ab";
 const CALL = { caller: "", requestId: "r", single: true, allOrNothing: false, digest: undefined, end: 1 };
@@ -47,12 +59,22 @@ function answered(op: Op): { record: Uint8Array; outcomes: Outcomes } {
 }
 
 describe("the table of settings", () => {
-  it("what counting looks at is put into a counter whole", () => {
+  it.each([
+    ["counting looks at", putCountingSettings, COUNTING_KEYS],
+    ["every counter has", putPlainSettings, COUNTING_KEYS.filter((key) => !TIMED.has(key))],
+    ["time goes by", putTimeSettings, TIME_KEYS],
+  ])("what %s is put into a counter whole, and nothing else", (_, put, keys) => {
     const unlike = Object.fromEntries(COUNTING_KEYS.map((key) => [key, `another ${key}`]));
     const counter = blankCounter();
     expect(Object.keys(counter)).toEqual(expect.arrayContaining([...COUNTING_KEYS]));
-    putCountingSettings(counter, unlike as unknown as CountingSettings);
-    expect(counter).toMatchObject(unlike);
+    put(counter, unlike as unknown as CountingSettings);
+    const expected = Object.fromEntries(keys.map((key) => [key, unlike[key]]));
+    expect(counter).toEqual({ ...blankCounter(), ...expected });
+  });
+
+  it("the settings that tests have for all are none that a counter has by itself", () => {
+    for (const [key, value] of Object.entries(UNLIKE_DEFAULTS))
+      expect(isDefault({ [key]: value }, key as SettingKey), key).toBe(false);
   });
 
   it("no two have a bit, a column or a name of the API in common; what came later has a bit above those before", () => {

@@ -225,7 +225,7 @@ describe("what the shape of a request refuses", () => {
       "an update of what is no setting",
       (client) => client.updateCounter({ name: "a", max: 1n, updateMask: { paths: ["max", "value"] } }),
       "update_mask",
-      'description, history, got "value"',
+      'may name fields of CounterSettings, got "value"',
     ],
     [
       "an update of a part of the labels",

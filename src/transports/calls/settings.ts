@@ -89,10 +89,9 @@ function toUpdate(request: UpdateCounterRequest): Op | Refusal {
 /** The settings that are to change, in the order of the API. */
 function maskOf(request: UpdateCounterRequest): readonly SettingKey[] | Refusal {
   const paths = new Set(request.updateMask?.paths);
-  const unknown = [...paths].find((path) => !FIELDS.includes(path));
-  if (unknown !== undefined) {
-    return invalidField("update_mask", `may name ${FIELDS.join(", ")}`, unknown);
-  }
+  const unknown = [...paths].find((path) => !FIELDS.has(path));
+  if (unknown !== undefined)
+    return invalidField("update_mask", "may name fields of CounterSettings", unknown);
   const given = givenIn(request);
   const named = SETTING_KEYS.filter((key) =>
     paths.size > 0 ? paths.has(SETTINGS[key].field) : key in given,
@@ -105,4 +104,4 @@ function maskOf(request: UpdateCounterRequest): readonly SettingKey[] | Refusal 
 }
 
 /** The names of the settings, as a mask has them. */
-const FIELDS: readonly string[] = SETTING_KEYS.map((key) => SETTINGS[key].field);
+const FIELDS: ReadonlySet<string> = new Set(SETTING_KEYS.map((key) => SETTINGS[key].field));

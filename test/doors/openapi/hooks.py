@@ -22,7 +22,7 @@ IN_WORDS = re.compile(
     r"|must be the same in the (path|header)"
     r"|must name (settings|some of )"
     r"|must be one that can be granted|must be PERMISSIONS@"  # a permission among those that are none; a grant
-    r"|may name initial, "  # settings, in a text
+    r"|may name fields of CounterSettings"  # in a text
     r"|must be one of name and prefix"
     r"|must name a setting, or one must be given"
     r"|must be (the|a) next_page_token"

@@ -23,6 +23,7 @@ import {
 } from "../../support/calls.ts";
 import { describeWith } from "../../support/needs.ts";
 import type { Opened } from "../../support/opened.ts";
+import { UNLIKE_DEFAULTS } from "../../support/settings.ts";
 import { type StoreKind, targetsOf } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
 import { setPolicy } from "./policies.ts";
@@ -424,6 +425,7 @@ async function fill({ store, clock }: Opened): Promise<{ asked: Asked[]; answers
     await setPolicy(store, prefix, { max: BigInt(n) });
   await new Policies(store.catalogue!).remove("b:");
   await apply(store, create("edge", { value: INT64_MIN }));
+  await apply(store, create("unlike", { value: 5n, ...UNLIKE_DEFAULTS }));
   await apply(store, set("edge", INT64_MAX));
   await ask(
     single(create("full", { value: 5n, max: 5n, min: -5n, labels: { team: "a", b: "c" } }), { id: "c1" }),

@@ -2,23 +2,15 @@ import { expect, it } from "vitest";
 import { ChangeKind } from "../../../src/core/change.ts";
 import type { FullCounter } from "../../../src/core/counter.ts";
 import { INT64_MAX, INT64_MIN } from "../../../src/core/int64.ts";
+import { DEFAULTS, type SettingKey } from "../../../src/core/settings.ts";
 import type { Store } from "../../../src/service/store.ts";
 import { apply, batch, commit, create, increment, reset, set, single, update } from "../../support/calls.ts";
+import { UNLIKE_DEFAULTS } from "../../support/settings.ts";
 import type { StoreKind } from "../../support/stores.ts";
 import { allChanges, expectSumsEqualValues } from "./changes.ts";
 import { timeNow, using } from "./using.ts";
 
-const FULL = {
-  value: 5n,
-  initial: 1n,
-  min: -9n,
-  max: 9n,
-  clamp: true,
-  monotonic: true,
-  labels: { team: "a", tier: "1" },
-  description: "old",
-  history: false,
-};
+const FULL = { value: 5n, ...UNLIKE_DEFAULTS };
 
 /** Updates of settings: what is named changes, nothing else does, and the bounds hold from then on. */
 export function settingsSuite(kind: StoreKind): void {
@@ -26,29 +18,16 @@ export function settingsSuite(kind: StoreKind): void {
 
   it_("what the mask names is as asked, or its default; the rest stays as it was", async ({ store }) => {
     const { value, ...settings } = FULL;
-    const [mask, defaults] = [
-      ["initial", "min", "max", "clamp", "monotonic", "labels", "description", "history"] as const,
-      {
-        initial: 0n,
-        min: undefined,
-        max: undefined,
-        clamp: false,
-        monotonic: false,
-        labels: {},
-        description: "",
-        history: true,
-      },
-    ];
-    for (const key of mask) {
+    for (const key of Object.keys(UNLIKE_DEFAULTS) as SettingKey[]) {
       await apply(store, create(key, FULL));
       const before = await read(store, key);
       expect(await apply(store, update(key, {}, { mask: [key] }))).toMatchObject({
         value,
         previous: value,
         revision: 1,
-        counter: { ...before, ...settings, [key]: defaults[key], settingsRevision: 2 },
+        counter: { ...before, ...settings, [key]: DEFAULTS[key], settingsRevision: 2 },
       });
-      expect(await read(store, key)).toEqual({ ...before, [key]: defaults[key], settingsRevision: 2 });
+      expect(await read(store, key)).toEqual({ ...before, [key]: DEFAULTS[key], settingsRevision: 2 });
     }
     const all = {
       initial: 2n,

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
 import { clientAuthFault } from "./config/client-auth.ts";
+import { ConfigError } from "./config/error.ts";
 import { type Config, KEYS, type KeyedConfig } from "./config/keys.ts";
 import type { Key } from "./config/kinds.ts";
 import { type OidcIssuers, oidcIssuersFrom } from "./config/oidc.ts";
@@ -10,6 +11,7 @@ import { readNamedFileSync } from "./named-file.ts";
 import { isRereadable } from "./named-pipe.ts";
 
 export { differenceOf, reloaded } from "./config/difference.ts";
+export { ConfigError } from "./config/error.ts";
 export { type Config, KEYS } from "./config/keys.ts";
 export { type Address, formatAddress } from "./config/quantity.ts";
 
@@ -33,17 +35,6 @@ export interface Sources {
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
   /** The environment; an empty variable counts as not set. */
   readonly env: Readonly<Record<string, string | undefined>>;
-}
-
-/** A configuration that cannot be used: one sentence for the one who wrote it. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-  /** Where the mistake is. */
-  readonly origin: "flag" | "environment" | "file";
-  constructor(origin: "flag" | "environment" | "file", message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.origin = origin;
-  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/error.ts";
 import { StartError, type StartReason } from "../start-error.ts";
 import { CommandError, EXIT } from "./exit.ts";
 

@@ -238,7 +238,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     of: "src/cli/start-failure.ts",
-    own: ["src/cli/", "src/start-error.ts", "src/config.ts"],
+    own: ["src/cli/", "src/start-error.ts", "src/config/error.ts"],
     packages: [],
     builtins: false,
   },

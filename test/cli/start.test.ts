@@ -11,6 +11,8 @@ it.each([
   ["get", ["get", "visits"]],
   ["inc", ["inc", "visits"]],
   ["complete", ["complete", "--", "get", ""]],
+  ["delete", ["delete", "visits", "--yes"]],
+  ["auth", ["auth", "--help"]],
 ])("%s loads nothing of the server, nor its validators, drivers and log", async (_, args) => {
   const loaded = await modulesLoadedBy(args);
   expect(loaded.some((url) => url.includes("/src/client/client."))).toBe(true); // It looks at the right process.
@@ -20,7 +22,7 @@ it.each([
     /\/node_modules\/(zod|@bufbuild\/protovalidate|better-sqlite3|pino|pino-pretty|yaml|cli-progress)\//;
   const ours = loaded.filter((url) => !url.includes("/node_modules/"));
   // Small files that know nothing of the server.
-  const shared = /\/src\/(config\/quantity|core\/(secrets|pace))\./;
+  const shared = /\/src\/(config\/(error|quantity)|core\/(errors|grants|name|pace|permissions|secrets))\./;
   expect(ours.filter((url) => served.test(url) && !shared.test(url))).toEqual([]);
   expect(loaded.filter((url) => packages.test(url))).toEqual([]);
 });
@@ -36,10 +38,11 @@ it("help and config load no gRPC either", async () => {
 /** The URLs of the modules that a command loads. */
 async function modulesLoadedBy(args: readonly string[]): Promise<string[]> {
   const list = join(folder(), "modules.txt");
-  const recorder = new URL("./record-modules.mjs", import.meta.url).href;
   const env = { TALLY_SERVER: server.address, RECORD_MODULES: list };
-  await run(process.execPath, ["--import", recorder, TALLY_OF_SOURCES, "inc", "visits"], { env });
-  const ran = await run(process.execPath, ["--import", recorder, TALLY_OF_SOURCES, ...args], { env });
+  await run(process.execPath, ["--import", RECORDER, TALLY_OF_SOURCES, "inc", "visits"], { env });
+  const ran = await run(process.execPath, ["--import", RECORDER, TALLY_OF_SOURCES, ...args], { env });
   expect(ran).toMatchObject({ code: 0, stderr: "" });
   return readFileSync(list, "utf8").split("\n");
 }
+
+const RECORDER = new URL("./record-modules.mjs", import.meta.url).href;

@@ -28,7 +28,6 @@ import { DEFAULT_DOOR_LIMITS, type DoorLimits } from "./door-limits.ts";
 import { drain } from "./drain.ts";
 import { extraCalls } from "./grpc/extras.ts";
 import { SERVICES } from "./grpc/services.ts";
-import { openGrpcServer } from "./grpc-js/server.ts";
 import { Health } from "./health.ts";
 import { counterMetricsRoute } from "./http/counter-metrics.ts";
 import type { Drainable, SocketServer } from "./http/engine.ts";
@@ -239,7 +238,10 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   };
   const grpc = isOwn
     ? openHttp2Server({ ...served, routes: shared ? routes : [grpcOnlyRoute()] }, carrying)
-    : openGrpcServer(served.calls, { ...carrying, streamCalls: served.streamCalls });
+    : (await import("./grpc-js/server.ts")).openGrpcServer(served.calls, {
+        ...carrying,
+        streamCalls: served.streamCalls,
+      }); // All of grpc-js is loaded by who wants it.
   // What is beside gRPC, where that has a port of its own.
   const beside =
     isOwn && !shared ? openHttp2Server({ calls: [], streamCalls: [], routes }, carrying) : undefined;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { TALLY_OF_SOURCES } from "../support/bundles/command.ts";
 import { folder, run, serverForTests } from "./cli.ts";
+import { serve } from "./process/tally.ts";
 
 const server = serverForTests();
 
@@ -33,6 +34,20 @@ it("help and config load no gRPC either", async () => {
     expect(loaded.some((url) => url.includes("/src/cli/main."))).toBe(true);
     expect(loaded.filter((url) => /@grpc|@bufbuild/.test(url))).toEqual([]);
   }
+});
+
+it("a server loads grpc-js only to serve by it", async () => {
+  const loadsIt = async (engine: string) => {
+    const list = join(folder(), "modules.txt");
+    const env = { RECORD_MODULES: list, NODE_OPTIONS: `--import ${RECORDER}` };
+    const served = serve(["--http2-engine", engine], { command: TALLY_OF_SOURCES, env });
+    await served.logged("server.ready");
+    served.child.kill("SIGTERM");
+    await served.ended;
+    return readFileSync(list, "utf8").includes("/node_modules/@grpc/grpc-js/");
+  };
+  expect(await loadsIt("own")).toBe(false);
+  expect(await loadsIt("grpc-js")).toBe(true);
 });
 
 /** The URLs of the modules that a command loads. */

@@ -26,9 +26,9 @@ try {
   leaveOutComments(join(staged, "dist/gen/descriptors.binpb"));
   leaveOutSpaces(join(staged, "dist/gen/openapi.json"));
   const tsc = join(ROOT, "node_modules/.bin/tsc");
-  execFileSync(tsc, ["-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(staged, "dist")], {
-    stdio: "inherit",
-  });
+  // Types are for `npm run check` to judge: to do it here once more took two thirds of what packing takes.
+  const build = ["-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(staged, "dist"), "--noCheck"];
+  execFileSync(tsc, build, { stdio: "inherit" });
   const [packed] = JSON.parse(npm(["pack", staged, "--pack-destination", staged, "--json"]));
   copyFileSync(join(staged, packed.filename), join(destination, packed.filename));
   console.log(`${join(destination, packed.filename)}: ${packed.files.length} files, ${packed.size} bytes`);

@@ -1,5 +1,4 @@
 import { closeSync, constants, openSync, readSync, type Stats, statSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { assertNoNamedPipe } from "./named-pipe.ts";
 
 /** What such a file may have, in bytes: bundles of certificates and lists of revoked ones are the largest. */
@@ -29,6 +28,7 @@ export function readNamedFileSync(path: string): Buffer {
  * @throws Error  whose message is why it cannot be read, without the path; with a code when it is the system's
  */
 export async function readNamedFile(path: string): Promise<Buffer> {
+  const { open } = await import("node:fs/promises"); // A command that calls a server would load it for nothing.
   const file = await open(path, readingFlags(path));
   try {
     const whole = new Whole();

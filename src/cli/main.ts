@@ -207,7 +207,7 @@ function endWithOutput(): void {
   process.stderr.on("error", () => {});
 }
 
-/** All commands; of the one that is named, with its options, arguments and action. */
+/** The command that is named, with its options, arguments and action; all that there are where none of them is. */
 export async function programFor(named: string | undefined, context: Program): Promise<Command> {
   const program = new Command("tally")
     .description("Counts things: durable, exact, exactly-once counters over gRPC.")
@@ -219,10 +219,13 @@ export async function programFor(named: string | undefined, context: Program): P
     .configureOutput({ outputError: (text, write) => write(oneSentence(text, named)) })
     .configureHelp({ showGlobalOptions: false })
     .exitOverride();
-  for (const [name, { group, about, load }] of Object.entries(COMMANDS)) {
+  const isOne = named !== undefined && Object.hasOwn(COMMANDS, named);
+  for (const [name, { group, about, load }] of Object.entries(
+    isOne ? { [named]: COMMANDS[named]! } : COMMANDS,
+  )) {
     const command = program.command(name).summary(about).description(about).helpGroup(`${group}:`);
     command.copyInheritedSettings(program).exitOverride();
-    if (name !== named) continue;
+    if (!isOne) continue;
     (await load()).define(command, context);
     refuseOptionsAsValues(command);
   }

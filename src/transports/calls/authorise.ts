@@ -3,6 +3,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { Grants, Target } from "../../core/grants.ts";
 import type { Permissions } from "../../core/permissions.ts";
+import type { Prefixes } from "../../core/prefixes.ts";
 import type { CallParts } from "../../telemetry/call-parts.ts";
 
 export type { Target };
@@ -93,10 +94,10 @@ export interface Access {
   /** Why they may not; undefined: they may. What is refused is told to the operator. */
   denial(needed: Permissions, target: Target): Refusal | undefined;
   /**
-   * Something that a name which is allowed begins with, so that everything that begins so is allowed as well, if there is
-   * such a prefix and it is known: of many names the next need not be asked for then.
+   * Prefixes so that whatever begins with one of them is allowed: of many names these need not be asked for then. Undefined:
+   * nobody knows.
    */
-  prefixOf?(needed: Permissions, name: string): string | undefined;
+  prefixesFor?(needed: Permissions): Prefixes | undefined;
   /**
    * Count what a call asks for beyond the one operation that was counted with its head.
    *

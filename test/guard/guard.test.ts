@@ -9,7 +9,7 @@ import { createKey, revokeKey } from "../../src/guard/keys.ts";
 import { deletePrincipal, updatePrincipal } from "../../src/guard/principals.ts";
 import { RootKeyError } from "../../src/guard/root-key.ts";
 import { CatalogueInMemory } from "../../src/stores/memory/catalogue.ts";
-import { bearer, grantsOf, guarded, type Headers, NO_END, ok } from "./guarded.ts";
+import { bearer, grantsOf, guarded, type Headers, keptOf, NO_END, ok } from "./guarded.ts";
 
 const ROOT = "r".repeat(32);
 
@@ -139,7 +139,8 @@ describe("who may come", () => {
         looked++;
         return name === "authorization" ? `Bearer ${credential}` : undefined;
       };
-      const about = { headerOf, countOf: () => 1, kept: {} };
+      const headers = { headerOf, countOf: () => 1 };
+      const about = { ...headers, kept: headers };
       return () => it.ask({}, about);
     };
     const [first, second, none] = [caller(key), caller(text), caller("other")];
@@ -235,7 +236,7 @@ describe("the root key", () => {
       await writeFile(rootKeyFile, `${ROOT}\n`);
       using it = await guarded({ rootKeyFile });
       const [second, third] = ["s".repeat(40), "t".repeat(40)];
-      const kept = new Map([ROOT, second, third].map((key) => [key, {}])); // As of calls with the same headers.
+      const kept = new Map([ROOT, second, third].map((key) => [key, keptOf(bearer(key))])); // As of calls with the same headers.
       const who = () => Promise.all([...kept].map(([key, each]) => it.ask(bearer(key), { kept: each })));
       expect(await who()).toEqual(["root", "CREDENTIAL_INVALID", "CREDENTIAL_INVALID"]);
       const { caller, access } = await it.permit(bearer(ROOT));

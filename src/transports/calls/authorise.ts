@@ -34,7 +34,7 @@ export interface CallHead {
 /** What is kept of headers that are sent again and again, so that it is not looked for in each. */
 export interface KeptOfHeaders extends Pick<CallHead, "headerOf" | "countOf"> {
   /** Which credential they show: nothing of what that is good for. */
-  shown?: Shown;
+  shown?: Shown | undefined;
   /** What the last call with them was permitted. Who judges the next one says whether it is permitted the same. */
   permitted?: Permitted;
 }

@@ -212,6 +212,26 @@ describe("who may come", () => {
     expect(last.lapsed!(true)).toEqual({ code: "CREDENTIAL_REVOKED" });
   });
 
+  it("a connection that shows one credential after another is told apart with each call", async () => {
+    using it = await guarded();
+    const [a, b] = [await it.principal("a", "read@"), await it.principal("b", "read@")];
+    const peer = { address: "192.0.2.1", certificate: undefined };
+    const ask = (headers: Headers) => it.ask(headers, { peer: () => peer });
+    const both = async () => [
+      await ask(bearer(a.key)),
+      await ask({ "x-api-key": b.key }),
+      await ask(bearer(b.key)),
+    ];
+    expect([...(await both()), ...(await both())]).toEqual(["a", "b", "b", "a", "b", "b"]);
+    expect(await ask({ ...bearer(b.key), "x-api-key": b.key })).toBe("CREDENTIAL_AMBIGUOUS");
+    expect([await ask(bearer(`${b.key}x`)), await ask()]).toEqual([
+      "CREDENTIAL_INVALID",
+      "CREDENTIAL_MISSING",
+    ]);
+    ok(await revokeKey(it.changes, b.keyId));
+    expect(await both()).toEqual(["a", "CREDENTIAL_REVOKED", "CREDENTIAL_REVOKED"]);
+  });
+
   it("what is denied to one of them is told as of each, and traced ones as themselves", async () => {
     using it = await guarded();
     const { key } = await it.principal("shop", "read@shop.");

@@ -224,7 +224,7 @@ describe("who may come", () => {
     ];
     expect([...(await both()), ...(await both())]).toEqual(["a", "b", "b", "a", "b", "b"]);
     expect(await ask({ ...bearer(b.key), "x-api-key": b.key })).toBe("CREDENTIAL_AMBIGUOUS");
-    expect([await ask(bearer(`${b.key}x`)), await ask()]).toEqual([
+    expect([await ask(bearer(`${b.key}x`)), await ask({})]).toEqual([
       "CREDENTIAL_INVALID",
       "CREDENTIAL_MISSING",
     ]);

@@ -5,7 +5,6 @@ import type { Catalogue } from "../service/store-catalogue.ts";
 import type { KeyUses } from "../service/store-key-uses.ts";
 import { FewLines } from "../telemetry/few-lines.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { DENIED_REASONS } from "../telemetry/series.ts";
 import type { Log } from "../telemetry.ts";
 import type { Authorise, CallHead, Instant, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted } from "./access.ts";
@@ -13,7 +12,7 @@ import { type Administration, administrationOf } from "./administration.ts";
 import { Callers } from "./callers.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import { CurrentDirectory } from "./current-directory.ts";
-import { type Denial, Denials } from "./denials.ts";
+import { type Denial, Denials, deniedPlaces } from "./denials.ts";
 import { loggedOf } from "./denials-logged.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
@@ -281,11 +280,6 @@ class StandingGuard implements Guard {
     this.current.close();
     await this.#lastUses.close();
   }
-}
-
-function deniedPlaces(metrics: Metrics | undefined): ReadonlyMap<string, number> {
-  if (metrics === undefined) return new Map();
-  return new Map(DENIED_REASONS.map((reason) => [reason, metrics.placeOf("denied", { reason })]));
 }
 
 /** @returns  what ends it */

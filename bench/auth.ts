@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bearer, makeCallers, TOKENS_RATE } from "./auth/callers.ts";
 import { COSTS, type Cost } from "./auth/costs.ts";
+import { joinedFrom, keepJoined } from "./auth/joined.ts";
 import { authOptionsFrom, type Engine } from "./auth/options.ts";
 import { authReport, type Cpu, type Pair, type Pairs } from "./auth/report.ts";
 import { cpuUsOf, type Figure } from "./figure.ts";
@@ -25,15 +26,22 @@ const rootKeyFile = join(directory, "root.key");
 writeFileSync(rootKeyFile, rootKey, { mode: 0o600 });
 const machine = describeMachine(directory);
 const stolenCpu = watchStolenCpu();
-const idleShares: number[] = [];
+const before = joinedFrom(options.join);
+const idleShares = before?.idleShares ?? [];
 const costs = COSTS.filter(({ id }) => only.length === 0 || only.includes(id));
-const measured = new Map<Engine, Pairs>(engines.map((engine) => [engine, new Map()]));
+const measured = before?.measured ?? new Map<Engine, Pairs>(engines.map((engine) => [engine, new Map()]));
+const pairsBefore = before?.pairCount ?? 0;
+const pairsInAll = pairsBefore + pairCount;
 
-for (let pair = 1; pair <= pairCount; pair++) {
+for (let pair = pairsBefore + 1; pair <= pairsInAll; pair++) {
   for (const engine of engines) await measurePair(engine, pair);
 }
 
-const text = authReport({ costs, measured, machine, pairCount, seconds, idleShares, stolenCpu: stolenCpu() });
+if (options.join) keepJoined(options.join, { pairCount: pairsInAll, measured, idleShares });
+const text = authReport({
+  ...{ costs, measured, machine, pairCount: pairsInAll },
+  ...{ seconds, idleShares, stolenCpu: stolenCpu() },
+});
 console.log(`\n${text}`);
 if (options.out) writeFileSync(options.out, text);
 process.exit(0);

@@ -15,6 +15,8 @@ export type AuthOptions = {
   quick: boolean;
   /** Kinds of calls by their ids; empty: all. */
   only: string[];
+  /** Where pairs of runs before are, which these are added to: the report is of all together. */
+  join: string | undefined;
   /** Where the report goes besides stdout. */
   out: string | undefined;
 };
@@ -29,6 +31,7 @@ export function authOptionsFrom(args: string[], resultsPath: string): AuthOption
       seconds: { type: "string" },
       quick: { type: "boolean", default: false },
       only: { type: "string", default: "" },
+      join: { type: "string" },
       out: { type: "string" },
     },
   });
@@ -44,6 +47,7 @@ export function authOptionsFrom(args: string[], resultsPath: string): AuthOption
     seconds: positive(values.seconds, quick ? 0.1 : 1),
     quick,
     only,
+    join: values.join,
     out: values.out ?? (isFull ? resultsPath : undefined),
   };
 }

@@ -8,6 +8,7 @@ import {
   type Outcomes,
   toCallColumns,
   toColumns,
+  whoseIs,
 } from "./columns.ts";
 import { CORRUPT } from "./counter.ts";
 import type { Refusal } from "./errors.ts";
@@ -48,11 +49,15 @@ export function requestKeys({ calls }: Batch, { names, counterOf }: Touched): Re
   const keys = calls.requestIds.map((requestId, c) =>
     requestId === undefined ? undefined : requestKey(callAt(calls, c), nameOf(c)),
   );
-  const formerKeys = calls.formerCallers?.map((caller, c) =>
-    keys[c] === undefined || caller === undefined || caller === calls.callers[c]
-      ? undefined
-      : requestKey({ ...callAt(calls, c), caller }, nameOf(c)),
-  );
+  const mayBeFormer = calls.callers.some(({ formerCaller }) => formerCaller !== undefined);
+  const formerKeys = !mayBeFormer
+    ? undefined
+    : keys.map((key, c) => {
+        const { caller, formerCaller } = whoseIs(calls, c);
+        return key === undefined || formerCaller === undefined || formerCaller === caller
+          ? undefined
+          : requestKey({ ...callAt(calls, c), caller: formerCaller }, nameOf(c));
+      });
   return { keys, formerKeys };
 }
 

@@ -54,16 +54,19 @@ export interface CallHead {
 /** Whether takes are made, or only judged. */
 export type Takes = "take" | "dry run";
 
+/** Who asks. */
+export type Whose = Pick<CallHead, "caller" | "callerName" | "formerCaller">;
+
 /** Calls in columns. */
 export interface CallColumns {
   readonly count: number;
   readonly ends: Uint32Array;
   /** SINGLE, ALL_OR_NOTHING, TAKES and DRY_RUN. */
   readonly flags: Uint8Array;
-  readonly callers: readonly string[];
-  /** By call; undefined where none has one. */
-  readonly callerNames?: readonly (string | undefined)[] | undefined;
-  readonly formerCallers?: readonly (string | undefined)[] | undefined;
+  /** Whose they are: each once, for most are of a few. */
+  readonly callers: readonly Whose[];
+  /** By call, which of them; undefined where there is one. */
+  readonly callerOf: readonly number[] | undefined;
   readonly requestIds: readonly (string | undefined)[];
   readonly digests: ReadonlyMap<number, string>;
 }
@@ -132,33 +135,48 @@ export function toCallColumns(calls: readonly CallHead[]): CallColumns {
   const ends = new Uint32Array(count);
   const flags = new Uint8Array(count);
   const digests = new Map<number, string>();
-  let [named, renamed] = [false, false];
   for (let c = 0; c < count; c++) {
-    const { end, single, allOrNothing, takes, digest, callerName, formerCaller } = calls[c]!;
+    const { end, single, allOrNothing, takes, digest } = calls[c]!;
     ends[c] = end;
     flags[c] = (single ? SINGLE : 0) | (allOrNothing ? ALL_OR_NOTHING : 0) | flagsOf(takes);
     if (digest !== undefined) digests.set(c, digest);
-    named ||= callerName !== undefined;
-    renamed ||= formerCaller !== undefined;
   }
-  const callers = calls.map(({ caller }) => caller);
   const requestIds = calls.map(({ requestId }) => requestId);
-  const callerNames = named ? calls.map((call) => call.callerName) : undefined;
-  const formerCallers = renamed ? calls.map((call) => call.formerCaller) : undefined;
-  return { count, ends, flags, callers, callerNames, formerCallers, requestIds, digests };
+  return { count, ends, flags, ...whoseAre(calls), requestIds, digests };
+}
+
+/** Each caller once: what crosses to another thread is copied text by text. */
+function whoseAre(calls: readonly Whose[]): Pick<CallColumns, "callers" | "callerOf"> {
+  const callers: Whose[] = [];
+  const callerOf: number[] = [];
+  const places = new Map<string, number>();
+  let place = -1;
+  for (const { caller, callerName, formerCaller } of calls) {
+    const last = callers[place];
+    if (last?.caller !== caller || last.callerName !== callerName || last.formerCaller !== formerCaller) {
+      const id = JSON.stringify([caller, callerName ?? null, formerCaller ?? null]);
+      place = places.get(id) ?? callers.push({ caller, callerName, formerCaller }) - 1;
+      places.set(id, place);
+    }
+    callerOf.push(place);
+  }
+  return { callers, callerOf: callers.length > 1 ? callerOf : undefined };
 }
 
 function flagsOf(takes: Takes | undefined): number {
   return takes === undefined ? 0 : takes === "take" ? TAKES : TAKES | DRY_RUN;
 }
 
+/** Whose the call at index c is. */
+export function whoseIs({ callers, callerOf }: Pick<CallColumns, "callers" | "callerOf">, c: number): Whose {
+  return callers[callerOf?.[c] ?? 0]!;
+}
+
 /** The call at index c. */
 export function callAt(calls: CallColumns, c: number): CallHead {
   const flags = calls.flags[c]!;
   return {
-    caller: calls.callers[c]!,
-    callerName: calls.callerNames?.[c],
-    formerCaller: calls.formerCallers?.[c],
+    ...whoseIs(calls, c),
     requestId: calls.requestIds[c],
     single: (flags & SINGLE) !== 0,
     allOrNothing: (flags & ALL_OR_NOTHING) !== 0,

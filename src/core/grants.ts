@@ -1,5 +1,6 @@
 import { isName } from "./name.ts";
 import { ON_ALL_ALONE, type Permissions, permissionsFromText, permissionsToText } from "./permissions.ts";
+import { Prefixes } from "./prefixes.ts";
 
 /** What is permitted on the counters of a prefix, or on a single one. */
 export type Grant = { readonly permissions: Permissions } & Target;
@@ -48,6 +49,8 @@ export class Grants {
   readonly all: readonly Grant[];
   /** What is permitted on whatever it is. */
   readonly everywhere: Permissions;
+  /** By what is needed; of what somebody has asked for. */
+  readonly #prefixes: Prefixes[] = [];
 
   constructor(grants: readonly Grant[]) {
     this.all = grants;
@@ -69,12 +72,12 @@ export class Grants {
     return false;
   }
 
-  /** The prefix of a grant that a name begins with, on all of which something is granted; undefined: there is none. */
-  prefixOf(needed: Permissions, name: string): string | undefined {
-    if ((needed & ~this.everywhere) === 0) return "";
-    for (const grant of this.all)
-      if ("prefix" in grant && begins(name, grant.prefix) && this.allow(needed, grant)) return grant.prefix;
-    return undefined;
+  /** The prefixes of grants on all of which something is granted. Of names that begin otherwise some may be granted too. */
+  prefixesFor(needed: Permissions): Prefixes {
+    this.#prefixes[needed] ??= new Prefixes(
+      this.all.flatMap((grant) => ("prefix" in grant && this.allow(needed, grant) ? grant.prefix : [])),
+    );
+    return this.#prefixes[needed];
   }
 
   /** The prefixes on which something is granted, in their order. */

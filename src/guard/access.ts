@@ -1,6 +1,7 @@
 import type { Refusal } from "../core/errors.ts";
 import type { Target } from "../core/grants.ts";
 import { Permission, type Permissions, permissionsToText } from "../core/permissions.ts";
+import type { Prefixes } from "../core/prefixes.ts";
 import { traceIdOfCall } from "../telemetry/call-parts.ts";
 import type { Access, CallHead, Identity } from "../transports/calls/authorise.ts";
 import { INVALID } from "./credentials.ts";
@@ -87,10 +88,9 @@ export class Granted implements Access {
     return refusal;
   }
 
-  prefixOf(needed: Permissions, name: string): string | undefined {
-    const prefix = this.#verified.grants.prefixOf(needed, name);
-    if (prefix !== undefined) this.#note(needed, { prefix });
-    return prefix;
+  prefixesFor(needed: Permissions): Prefixes | undefined {
+    if (this.#asked !== undefined) return undefined; // Each that is asked for is to be noted.
+    return this.#verified.grants.prefixesFor(needed);
   }
 
   /** Once each: what a stream asks for, it may ask for with each of its messages. */

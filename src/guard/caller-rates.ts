@@ -15,13 +15,6 @@ export interface ServerRates {
   readonly tokens: Rate | undefined;
 }
 
-/** What a call is taken from: buckets of calls and of operations, with the place where they are kept. */
-interface Drawn {
-  readonly calls: Bucket;
-  readonly operations: Bucket | undefined;
-  readonly count: Count;
-}
-
 /** As many operations as a BatchApply can have. */
 const OPERATIONS_BURST_MIN = 8_000;
 
@@ -39,6 +32,9 @@ export class CallerRates implements Rates {
   /** Of all tokens of an API key together, by its id. */
   readonly #tokensOfKeys: Counts;
   #addresses: AddressBuckets<Count>;
+  /** What the call is taken from that is counted just now: one list for all, for each call is counted at once. */
+  readonly #drawn: Count[] = [];
+  #drawnCount = 0;
 
   /** @param seed  by which addresses share buckets: not to be guessed from outside */
   constructor(clock: Clock, rates: ServerRates, seed: number) {
@@ -61,63 +57,81 @@ export class CallerRates implements Rates {
     this.#addresses = new AddressBuckets(this.#seed, newCount);
   }
 
-  head(caller: Counted, address: string): Refusal | undefined {
-    return this.#draw(this.#drawn(caller, address), 1, 1);
+  areOf({ credential, rate }: Counted): boolean {
+    // Who mends what goes wrong is not to be kept out by it.
+    if (credential === "root") return false;
+    return isVisitor(credential) || (rate ?? this.#rates.principal) !== undefined;
+  }
+
+  head(caller: Counted, address: string, nowMs = this.#clock.monotonic()): Refusal | undefined {
+    if (!this.areOf(caller)) return undefined;
+    this.#find(caller, address);
+    return this.#draw(1, 1, nowMs);
   }
 
   charge(caller: Counted, address: string, operations: number): Refusal | undefined {
-    const drawn = this.#drawn(caller, address);
+    if (!this.areOf(caller)) return undefined;
+    this.#find(caller, address);
     // Others wait until all of their bucket is full, and owe the rest: they are known, and can be spoken to.
-    if (isVisitor(caller)) {
+    if (isVisitor(caller.credential)) {
       const most = Math.min(
-        ...drawn.map(({ operations: bucket }) => bucket?.burst ?? Number.POSITIVE_INFINITY),
+        ...this.#drawn
+          .slice(0, this.#drawnCount)
+          .map(({ operations: bucket }) => bucket?.burst ?? Number.POSITIVE_INFINITY),
       );
       if (operations >= most) return tooManyAtOnce(most);
     }
-    return this.#draw(drawn, 0, operations);
+    return this.#draw(0, operations, this.#clock.monotonic());
   }
 
-  /** All that a call is taken from: nothing of whom nothing limits. */
-  #drawn(caller: Counted, address: string): readonly Drawn[] {
+  /** All that a call of somebody is taken from who is counted. */
+  #find(caller: Counted, address: string): void {
     const { credential, keyId = "", token, rate } = caller;
     const { principal, anonymous, tokens } = this.#rates;
-    const visits = isVisitor(caller);
+    const visits = isVisitor(credential);
     const own = rate ?? (visits ? undefined : principal);
-    // Who mends what goes wrong is not to be kept out by it.
-    if (credential === "root" || (own === undefined && !visits)) return NOTHING;
-    const drawn: Drawn[] = [];
-    const add = (each: Rate, count: Count) =>
-      drawn.push({ calls: callsOf(each), operations: operationsOf(each, visits), count });
-    if (visits && anonymous !== undefined) add(anonymous, this.#addresses.at(address));
-    if (credential === "capability" && tokens !== undefined) add(tokens, this.#tokensOfKeys.of(keyId));
-    if (own !== undefined)
-      add(own, token === undefined ? this.#callers.of(caller.caller) : this.#tokens.of(token));
-    return drawn;
+    this.#drawnCount = 0;
+    if (visits && anonymous !== undefined) this.#add(this.#addresses.at(address), anonymous, visits);
+    if (credential === "capability" && tokens !== undefined)
+      this.#add(this.#tokensOfKeys.of(keyId), tokens, visits);
+    if (own !== undefined) {
+      const count = token === undefined ? this.#callers.of(caller.caller) : this.#tokens.of(token);
+      this.#add(count, own, visits);
+    }
   }
 
-  #draw(drawn: readonly Drawn[], calls: number, operations: number): Refusal | undefined {
-    if (drawn.length === 0) return undefined;
-    const nowMs = this.#clock.monotonic();
+  /** Count by a rate: by its buckets, which are made when it is another than before. */
+  #add(count: Count, rate: Rate, visits: boolean): void {
+    if (count.rate !== rate || count.visits !== visits) {
+      count.rate = rate;
+      count.visits = visits;
+      count.calls = callsOf(rate);
+      count.operations = operationsOf(rate, visits);
+    }
+    this.#drawn[this.#drawnCount++] = count;
+  }
+
+  #draw(calls: number, operations: number, nowMs: number): Refusal | undefined {
     let wait = 0;
-    for (const { calls: ofCalls, operations: ofOperations, count } of drawn) {
-      if (calls > 0) wait = Math.max(wait, waitMs(ofCalls, count.callsAtMs, calls, nowMs));
+    for (let i = 0; i < this.#drawnCount; i++) {
+      const { calls: ofCalls, operations: ofOperations, callsAtMs, operationsAtMs } = this.#drawn[i]!;
+      if (calls > 0) wait = Math.max(wait, waitMs(ofCalls, callsAtMs, calls, nowMs));
       if (ofOperations !== undefined)
-        wait = Math.max(wait, waitMs(ofOperations, count.operationsAtMs, operations, nowMs));
+        wait = Math.max(wait, waitMs(ofOperations, operationsAtMs, operations, nowMs));
     }
     if (wait > 0) return { code: "RATE_LIMITED", retryAfterMs: Math.max(1, Math.ceil(wait - 1e-6)) };
-    for (const { calls: ofCalls, operations: ofOperations, count } of drawn) {
-      if (calls > 0) count.callsAtMs = taken(ofCalls, count.callsAtMs, calls, nowMs);
-      if (ofOperations !== undefined)
-        count.operationsAtMs = taken(ofOperations, count.operationsAtMs, operations, nowMs);
+    for (let i = 0; i < this.#drawnCount; i++) {
+      const count = this.#drawn[i]!;
+      if (calls > 0) count.callsAtMs = taken(count.calls, count.callsAtMs, calls, nowMs);
+      if (count.operations !== undefined)
+        count.operationsAtMs = taken(count.operations, count.operationsAtMs, operations, nowMs);
     }
     return undefined;
   }
 }
 
-const NOTHING: readonly Drawn[] = [];
-
 /** Whoever calls without a credential, or with a capability token: anybody may be that. */
-function isVisitor({ credential }: Counted): boolean {
+function isVisitor(credential: Counted["credential"]): boolean {
   return credential === "none" || credential === "capability";
 }
 

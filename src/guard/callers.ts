@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { Grants } from "../core/grants.ts";
-import type { CallHead } from "../transports/calls/authorise.ts";
+import type { CallHead, Instant } from "../transports/calls/authorise.ts";
 import { MISSING } from "./access.ts";
 import { API_KEY_START } from "./api-key.ts";
 import { credentialIn, INVALID, shownBy } from "./credentials.ts";
@@ -48,16 +48,19 @@ export class Callers {
     this.rootKey = rootKey;
   }
 
-  /** Who a call is from; why that cannot be said, or is not enough. */
-  judge(head: CallHead): Verified | Refusal | Promise<Verified | Refusal> {
+  /** Who a call is from, as of just now; why that cannot be said, or is not enough. */
+  judge(head: CallHead, now: Instant): Verified | Refusal | Promise<Verified | Refusal> {
     const { credential, digest } = shownBy(head);
+    const isStale = this.#current.isStaleAt(now.monotonicMs);
+    if (credential !== undefined) {
+      if (isStale) return STALE;
+      if (typeof credential === "object") return credential;
+      return this.#bySecret(credential, digest, head, now.timeMs);
+    }
     const certificate = this.#certificates && head.peer().certificate;
-    const isBare = credential === undefined && certificate === undefined;
-    if (isBare && this.#options.isOptional) return ANYBODY;
-    if (this.#current.isStale) return STALE;
-    if (typeof credential === "object") return credential;
-    if (credential !== undefined) return this.#bySecret(credential, digest, head);
-    return certificate === undefined ? this.#anonymous() : this.#byCertificate(certificate, head);
+    if (certificate === undefined && this.#options.isOptional) return ANYBODY;
+    if (isStale) return STALE;
+    return certificate === undefined ? this.#anonymous() : this.#byCertificate(certificate, head, now.timeMs);
   }
 
   /** Whose key it is, for the operator; of one whose secret was wrong, which it is said to be. */
@@ -88,12 +91,12 @@ export class Callers {
     credential: string,
     digest: string,
     head: CallHead,
+    nowMs: number,
   ): Verified | Refusal | Promise<Verified | Refusal> {
     const known = this.#known.get(digest);
     if (known !== undefined) {
-      const still = recognisedStill(known, this.#current, this.#options.clock);
+      const still = recognisedStill(known, this.#current, nowMs);
       if (still !== undefined) {
-        const nowMs = this.#nowMs;
         if (nowMs >= known.notedUntilMs && isVerified(still)) this.#noteUse(known, nowMs);
         return still;
       }
@@ -104,13 +107,13 @@ export class Callers {
     const keep = (said: Verified | Refusal) => {
       if (!isVerified(said)) return said;
       const found = recognised(said, this.#current);
-      this.#noteUse(found, this.#nowMs);
+      this.#noteUse(found, this.#options.clock.now()); // Signatures take their time.
       // What was looked at while the directory changed is looked at again by the next call.
       if (revision === this.#current.revision) this.#known.set(digest, found);
       return said;
     };
     if (credential.startsWith(API_KEY_START))
-      return keep(verifiedKey(credential, this.#current.directory, this.#nowMs));
+      return keep(verifiedKey(credential, this.#current.directory, nowMs));
     if (this.#tokens === undefined || !TOKEN.test(credential)) return INVALID;
     const said = this.#tokens.verify(credential, this.#options.addressOf(head));
     return said instanceof Promise ? said.then(keep) : keep(said);
@@ -121,17 +124,13 @@ export class Callers {
   }
 
   /** One connection shows one certificate: what was found of it is kept as long as that is. */
-  #byCertificate(certificate: X509Certificate, head: CallHead): Verified | Refusal {
+  #byCertificate(certificate: X509Certificate, head: CallHead, nowMs: number): Verified | Refusal {
     const known = this.#shown.get(certificate);
-    const still = known && recognisedStill(known, this.#current, this.#options.clock);
+    const still = known && recognisedStill(known, this.#current, nowMs);
     if (still !== undefined) return still;
     const said = this.#certificates!.verify(certificate, head);
     if (isVerified(said)) this.#shown.set(certificate, recognised(said, this.#current));
     return said;
-  }
-
-  get #nowMs(): number {
-    return this.#options.clock.now();
   }
 }
 

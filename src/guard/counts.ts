@@ -1,10 +1,17 @@
 import type { Clock } from "../core/clock.ts";
-import { FULL } from "./gcra.ts";
+import { type Bucket, FULL } from "./gcra.ts";
+import type { Rate } from "./rate.ts";
 
 /** What of a caller has been counted: when each bucket will be full. */
 export interface Count {
   callsAtMs: number;
   operationsAtMs: number;
+  /** The rate that it was counted by last, and what buckets that gives; before there was any: none. */
+  rate: Rate | undefined;
+  /** Whether that was a visitor's. */
+  visits: boolean;
+  calls: Bucket;
+  operations: Bucket | undefined;
 }
 
 /** Of how many callers of a kind there are counts at a time. */
@@ -56,8 +63,11 @@ export class Counts {
 
 /** Of whom nothing has been counted. */
 export function newCount(): Count {
-  return { callsAtMs: FULL, operationsAtMs: FULL };
+  const buckets = { rate: undefined, visits: false, calls: NO_BUCKET, operations: undefined };
+  return { callsAtMs: FULL, operationsAtMs: FULL, ...buckets };
 }
+
+const NO_BUCKET: Bucket = { perSecond: 0, burst: 0 };
 
 /** How many are looked at for room at a time: what one call may cost. */
 const LOOKED_MAX = 64;

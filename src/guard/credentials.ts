@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Refusal } from "../core/errors.ts";
-import type { CallHead, Shown } from "../transports/calls/authorise.ts";
+import type { CallHead, Peer, Shown } from "../transports/calls/authorise.ts";
 
 /** By what somebody said who they are; "none" is nobody in particular. */
 export type CredentialKind = "key" | "root" | "oidc" | "certificate" | "capability" | "none";
@@ -10,11 +10,31 @@ export function shownBy(head: CallHead): Shown {
   const { kept } = head;
   if (kept?.shown !== undefined) return kept.shown;
   const credential = credentialIn(head);
-  const digest = typeof credential === "string" ? hash("sha256", credential, "base64url") : "";
-  const shown = { credential, digest };
+  const shown = typeof credential === "string" ? digested(credential, head) : { credential, digest: "" };
   if (kept !== undefined) kept.shown = shown;
   return shown;
 }
+
+/** Its digest, which is made once where a connection shows the same credential again and again. */
+function digested(credential: string, head: CallHead): Shown {
+  if (head.kept !== undefined || credential.length > LAST_BYTES_MAX) return shownAs(credential);
+  const peer = head.peer();
+  const last = LAST_SHOWN.get(peer);
+  if (last?.credential === credential) return last;
+  const shown = shownAs(credential);
+  LAST_SHOWN.set(peer, shown);
+  return shown;
+}
+
+function shownAs(credential: string): Shown {
+  return { credential, digest: hash("sha256", credential, "base64url") };
+}
+
+/** What each connection has shown last, for as long as it is there. What that is good for is not kept with it. */
+const LAST_SHOWN = new WeakMap<Peer, Shown>();
+
+/** A longer one is not kept beside its connection. */
+const LAST_BYTES_MAX = 2_048;
 
 /**
  * The one credential that came in the headers of a call, alike at every door: `authorization: Bearer ...`, or `x-api-key`. One

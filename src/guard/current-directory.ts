@@ -57,14 +57,19 @@ export class CurrentDirectory {
     return this.#directory;
   }
 
-  /** Another number whenever anything of it is another. */
+  /** Another number whenever anything of it is another, or it is not to be trusted any more. */
   get revision(): number {
     return this.#revision;
   }
 
   /** Whether it could not be read for so long that it is not to be used. */
   get isStale(): boolean {
-    return this.ageMs > this.#following.staleMs;
+    return this.isStaleAt(this.#clock.monotonic());
+  }
+
+  /** The same, for who has read the clock just now. */
+  isStaleAt(monotonicMs: number): boolean {
+    return monotonicMs - this.#readAtMs > this.#following.staleMs;
   }
 
   /** How long ago the latest read began that succeeded, in milliseconds; Infinity: what was read is not to be used. */
@@ -82,6 +87,7 @@ export class CurrentDirectory {
   /** It is not to be used before it was read again: something was written, and it could not be read afterwards. */
   distrust(): void {
     this.#readAtMs = Number.NEGATIVE_INFINITY;
+    this.#revision++; // Who does not ask how old it is, for no time has passed, is to ask.
   }
 
   /**

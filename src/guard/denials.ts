@@ -1,6 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Permissions } from "../core/permissions.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { DENIED_REASONS } from "../telemetry/series.ts";
 import { ANONYMOUS } from "./names.ts";
 
 /** A call that was refused for who called, or what they may do. */
@@ -76,6 +78,12 @@ interface Kept {
 /** A text that is not part of a longer one: V8 keeps all of a header, or of a message, as long as a part of it is kept. */
 function ofItsOwn(text: string): string {
   return Buffer.from(text).toString();
+}
+
+/** Where denials are counted, by reason. */
+export function deniedPlaces(metrics: Metrics | undefined): ReadonlyMap<string, number> {
+  if (metrics === undefined) return new Map();
+  return new Map(DENIED_REASONS.map((reason) => [reason, metrics.placeOf("denied", { reason })]));
 }
 
 /** Of each kind. */

@@ -52,11 +52,15 @@ export class FormerIds {
     this.#over = over;
   }
 
-  /** Under whom ids of a caller may be kept from before; undefined: under nobody else. */
-  of(caller: string): string | undefined {
+  /**
+   * Under whom ids of a caller may be kept from before; undefined: under nobody else.
+   *
+   * @param monotonicMs  just now, by the clock that never goes back
+   */
+  of(caller: string, monotonicMs = this.#options.clock.monotonic()): string | undefined {
     if (this.#over || caller === ANONYMOUS_ID) return undefined;
-    const { mode, clock, keepMs } = this.#options;
-    if (mode === "optional" || clock.monotonic() - this.#startedMs < keepMs) return ANONYMOUS_ID;
+    const { mode, keepMs } = this.#options;
+    if (mode === "optional" || monotonicMs - this.#startedMs < keepMs) return ANONYMOUS_ID;
     this.#over = true;
     void this.#writeDown();
     return undefined;

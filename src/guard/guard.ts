@@ -5,19 +5,19 @@ import type { Catalogue } from "../service/store-catalogue.ts";
 import type { KeyUses } from "../service/store-key-uses.ts";
 import { FewLines } from "../telemetry/few-lines.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { DENIED_REASONS } from "../telemetry/series.ts";
 import type { Log } from "../telemetry.ts";
-import type { Authorise, CallHead, Permit } from "../transports/calls/authorise.ts";
+import type { Authorise, CallHead, Instant, Permit } from "../transports/calls/authorise.ts";
 import { denialOf, Granted } from "./access.ts";
 import { type Administration, administrationOf } from "./administration.ts";
 import { Callers } from "./callers.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import { CurrentDirectory } from "./current-directory.ts";
-import { type Denial, Denials } from "./denials.ts";
+import { type Denial, Denials, deniedPlaces } from "./denials.ts";
 import { loggedOf } from "./denials-logged.ts";
 import type { Directory } from "./directory.ts";
 import type { FormerIds } from "./former-ids.ts";
 import { LastUses } from "./last-uses.ts";
+import { headInCommon, permitInCommon, putInCommon } from "./permit-in-common.ts";
 import type { RandomBytes } from "./random-id.ts";
 import type { Rates } from "./rate.ts";
 import { RootKey, RootKeyError } from "./root-key.ts";
@@ -132,7 +132,7 @@ class StandingGuard implements Guard {
     this.#denials = new Denials(options.clock);
     this.#denialsLogged = new FewLines(options.clock, options.log, "call.denied");
     this.#bare = new CallsWithoutCredential(options.log, options.tellEveryMs, options.metrics);
-    this.#standing = new StandingPermits((head) => this.#callers.judge(head));
+    this.#standing = new StandingPermits((head) => this.#callers.judge(head, this.#now));
     current.onChange(() => this.#standing.review());
     this.#lastUses = new LastUses({
       ...{ keyUses: options.keyUses, log: options.log },
@@ -179,24 +179,48 @@ class StandingGuard implements Guard {
     this.#denialsLogged.add(() => loggedOf(denial));
   }
 
-  readonly authorise: Authorise = (head) => {
-    const said = this.#callers.judge(head);
-    return said instanceof Promise ? said.then((each) => this.#permit(each, head)) : this.#permit(said, head);
+  readonly authorise: Authorise = (head, came = this.#now) => {
+    const said = this.#callers.judge(head, came);
+    return said instanceof Promise
+      ? said.then((each) => this.#permit(each, head, this.#now))
+      : this.#permit(said, head, came);
   };
 
-  #permit(said: Verified | Refusal, head: CallHead): Permit | Refusal {
+  get #now(): Instant {
+    const { clock } = this.#options;
+    return { timeMs: clock.now(), monotonicMs: clock.monotonic() };
+  }
+
+  #permit(said: Verified | Refusal, head: CallHead, { monotonicMs }: Instant): Permit | Refusal {
     if (!isVerified(said)) return this.#refuse(said, head);
-    const refusal = this.#unfit(said, head) ?? this.#options.rates?.head(said, this.addressOf(head));
+    const refusal = this.#unfit(said, head) ?? this.#tooOften(said, head, monotonicMs);
     if (refusal !== undefined) return this.#refuse(refusal, head, said);
     if (said === ANYBODY) this.#bare.add(head.overGrpc ? "grpc" : "http");
+    const formerCaller = this.#options.formerIds?.of(said.caller, monotonicMs);
+    return head.method.methodKind === "unary"
+      ? this.#permitOnce(said, head, formerCaller)
+      : this.#permitToGoOn(said, head, formerCaller);
+  }
+
+  #permitToGoOn(said: Verified, head: CallHead, formerCaller: string | undefined): Permit {
     const { caller, callerName, expireTimeMs } = said;
-    const formerCaller = this.#options.formerIds?.of(caller);
-    const goesOn = head.method.methodKind !== "unary";
-    const access = new Granted(said, head, this, goesOn);
+    const access = new Granted(said, head, this, true);
+    const revoked = this.#standing.add(head, access);
+    return { caller, callerName, formerCaller, access, expireTimeMs, revoked, lapsed: undefined };
+  }
+
+  #permitOnce(said: Verified, head: CallHead, formerCaller: string | undefined): Permit {
     const { revision } = this.current;
-    const revoked = goesOn ? this.#standing.add(head, access) : undefined;
-    const lapsed = goesOn ? undefined : () => this.#lapse(said, head, access, revision);
-    return { caller, callerName, formerCaller, access, expireTimeMs, revoked, lapsed };
+    const basis = { said, revision, formerCaller };
+    const before = permitInCommon(head, basis);
+    if (before !== undefined) return before;
+    const { caller, callerName, expireTimeMs } = said;
+    const common = headInCommon(head);
+    const access = new Granted(said, common, this);
+    const lapsed = (atOnce = false) => this.#lapse(said, common, access, revision, atOnce);
+    const permit = { caller, callerName, formerCaller, access, expireTimeMs, revoked: undefined, lapsed };
+    putInCommon(head, permit, basis);
+    return permit;
   }
 
   /** Why a call may not be answered by now whose request took its time, and go on as what its caller is by now. */
@@ -205,14 +229,22 @@ class StandingGuard implements Guard {
     head: CallHead,
     access: Granted,
     revision: number,
+    atOnce: boolean,
   ): Refusal | undefined | Promise<Refusal | undefined> {
-    const { expireTimeMs } = said;
-    const hasExpired = expireTimeMs !== undefined && this.#options.clock.now() >= expireTimeMs;
-    if (revision === this.current.revision && !this.current.isStale && !hasExpired) return undefined;
+    if (revision === this.current.revision && (atOnce || this.#isInTime(said))) return undefined;
     const take = (again: Verified | Refusal) =>
       isVerified(again) ? access.become(again) : this.#refuse(again, head, said);
-    const again = this.#callers.judge(head);
+    const again = this.#callers.judge(head, this.#now);
     return again instanceof Promise ? again.then(take) : take(again);
+  }
+
+  #isInTime({ expireTimeMs }: Verified): boolean {
+    return !this.current.isStale && (expireTimeMs === undefined || this.#options.clock.now() < expireTimeMs);
+  }
+
+  #tooOften(said: Verified, head: CallHead, monotonicMs: number): Refusal | undefined {
+    const { rates } = this.#options;
+    return rates?.areOf(said) ? rates.head(said, this.addressOf(head), monotonicMs) : undefined;
   }
 
   /** Why a token that is good may not be used for this call. */
@@ -248,11 +280,6 @@ class StandingGuard implements Guard {
     this.current.close();
     await this.#lastUses.close();
   }
-}
-
-function deniedPlaces(metrics: Metrics | undefined): ReadonlyMap<string, number> {
-  if (metrics === undefined) return new Map();
-  return new Map(DENIED_REASONS.map((reason) => [reason, metrics.placeOf("denied", { reason })]));
 }
 
 /** @returns  what ends it */

@@ -15,8 +15,15 @@ export interface Rate {
 
 /** Counts the calls of callers against what they may. */
 export interface Rates {
-  /** Count a call. @returns  why it is one too many; undefined: it is not */
-  head(caller: Counted, address: string): Refusal | undefined;
+  /** Whether calls of somebody are counted at all. */
+  areOf(caller: Counted): boolean;
+  /**
+   * Count a call.
+   *
+   * @param monotonicMs  just now, by the clock that never goes back; without it that is read
+   * @returns            why it is one too many; undefined: it is not
+   */
+  head(caller: Counted, address: string, monotonicMs?: number): Refusal | undefined;
   /** Count operations of a call beyond the first. */
   charge(caller: Counted, address: string, operations: number): Refusal | undefined;
 }

@@ -1,4 +1,3 @@
-import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { CurrentDirectory } from "./current-directory.ts";
 import type { Binding, Key, Principal } from "./entries.ts";
@@ -28,11 +27,14 @@ export function recognised(verified: Verified, current: CurrentDirectory): Recog
   return { verified, seen: see(verified.depends, current), revision: current.revision, notedUntilMs: 0 };
 }
 
-/** @returns  undefined when it must be looked at anew, for it stands on something that is another by now */
+/**
+ * @param nowMs  milliseconds since the Unix epoch
+ * @returns      undefined when it must be looked at anew, for it stands on something that is another by now
+ */
 export function recognisedStill(
   found: Recognised,
   current: CurrentDirectory,
-  clock: Clock,
+  nowMs: number,
 ): Verified | Refusal | undefined {
   const { verified, seen } = found;
   if (found.revision !== current.revision) {
@@ -42,7 +44,7 @@ export function recognisedStill(
     if (!same || !bound || now.hidesBindings !== seen.hidesBindings) return undefined;
     found.revision = current.revision;
   }
-  return verified.expireTimeMs !== undefined && clock.now() >= verified.expireTimeMs ? EXPIRED : verified;
+  return verified.expireTimeMs !== undefined && nowMs >= verified.expireTimeMs ? EXPIRED : verified;
 }
 
 function see({ principalId, keyId, subjects = [] }: Depends, { directory }: CurrentDirectory): Seen {

@@ -14,7 +14,7 @@ export interface BlockLimits {
 /** Blocks of up to so many bytes are remembered, and so many of them: what a client sends again and again. Tokens are long. */
 const REMEMBERED_BYTES_MAX = 2_048;
 const REMEMBERED_MAX = 16;
-/** What they all together and their lists take, in bytes. It is no room of a request, for it stays as long as its connection. */
+/** What they all together and their lists take, in bytes; of one its bytes are there once more. It is no room of a request, for it stays as long as its connection. */
 const ALL_REMEMBERED_BYTES_MAX = 16 * 1024;
 
 /**
@@ -28,6 +28,10 @@ export class Blocks {
   readonly #limits: BlockLimits;
   readonly #room: Budget;
   #remembered: Map<string, FieldList> | undefined;
+  /** Of these the one that came last, with its bytes, for mostly it comes again: no text need be made of it to find it. */
+  #last: FieldList | undefined;
+  #lastBlock: Buffer = NOTHING;
+  #lastBytes = 0;
   #rememberedBytes = 0;
   /** The pieces of a block that is not whole. */
   #pieces: Buffer[] = [];
@@ -41,14 +45,31 @@ export class Blocks {
 
   /** @throws ConnectionError COMPRESSION_ERROR */
   decode(from: Buffer, start: number, end: number): FieldList {
+    if (this.#last !== undefined && this.#isLast(from, start, end)) return this.#last;
     const key = end - start <= REMEMBERED_BYTES_MAX ? from.toString("latin1", start, end) : undefined;
     const known = key !== undefined && this.#remembered?.get(key);
-    if (known) return known;
+    if (known) {
+      this.#noteLast(from, start, end, known);
+      return known;
+    }
     const list = new FieldList(this.#limits.headerListBytesMax);
     const tableUnchanged = this.#decoder.decode(from, start, end, list);
-    if (!tableUnchanged) this.#remembered = undefined;
-    else if (key !== undefined) this.#remember(key, list);
+    if (!tableUnchanged) this.#remembered = this.#last = undefined;
+    else if (key !== undefined && this.#remember(key, list)) this.#noteLast(from, start, end, list);
     return list;
+  }
+
+  #isLast(from: Buffer, start: number, end: number): boolean {
+    const bytes = this.#lastBytes;
+    return end - start === bytes && this.#lastBlock.compare(from, start, end, 0, bytes) === 0;
+  }
+
+  #noteLast(from: Buffer, start: number, end: number, list: FieldList): void {
+    const bytes = end - start;
+    if (this.#lastBlock.length < bytes) this.#lastBlock = Buffer.allocUnsafeSlow(bytes);
+    from.copy(this.#lastBlock, 0, start, end);
+    this.#lastBytes = bytes;
+    this.#last = list;
   }
 
   /**
@@ -81,9 +102,10 @@ export class Blocks {
     this.#bytes = 0;
   }
 
-  #remember(key: string, list: FieldList): void {
+  /** @returns  false: it is too large */
+  #remember(key: string, list: FieldList): boolean {
     const bytes = key.length + list.listBytes;
-    if (bytes > ALL_REMEMBERED_BYTES_MAX) return; // A few bytes can refer to a large field again and again.
+    if (bytes > ALL_REMEMBERED_BYTES_MAX) return false; // A few bytes can refer to a large field again and again.
     const isFull =
       this.#remembered !== undefined &&
       (this.#remembered.size === REMEMBERED_MAX || this.#rememberedBytes + bytes > ALL_REMEMBERED_BYTES_MAX);
@@ -93,8 +115,11 @@ export class Blocks {
     }
     this.#remembered.set(key, list);
     this.#rememberedBytes += bytes;
+    return true;
   }
 }
+
+const NOTHING = Buffer.alloc(0);
 
 function tooLong(reason: string, ...limits: LimitName[]): ConnectionError {
   return new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, reason, limits);

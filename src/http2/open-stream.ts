@@ -70,6 +70,10 @@ export class OpenStream implements ServerStream {
     this.#body = new RequestBody(connection.arriving, head.contentLength, this);
   }
 
+  get turn(): number {
+    return this.connection.turn.number;
+  }
+
   get overTls(): boolean {
     return this.connection.overTls;
   }

@@ -42,6 +42,8 @@ export interface ServerStream {
   readonly head: RequestHead;
   /** The same for all streams of one connection, to keep by it what belongs to that. */
   readonly connection: object;
+  /** Which turn of the event loop it is just now: another number in each. */
+  readonly turn: number;
   readonly overTls: boolean;
   readonly remoteAddress: string | undefined;
   /** What it came on: to ask who is at the other end, and for nothing else. */

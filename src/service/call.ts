@@ -81,9 +81,13 @@ export function toBatch(calls: readonly Omit<Call, keyof Waiter>[]): Batch {
 
 /** @throws  TypeError of a caller's name that is too long */
 export function assertNamed({ callerName = "" }: Call): void {
+  if (callerName.length * UTF8_BYTES_MAX <= CALLER_NAME_BYTES_MAX) return; // As nearly all are, and bytes need not be counted.
   const [bytes, max] = [Buffer.byteLength(callerName), CALLER_NAME_BYTES_MAX];
   if (bytes > max) throw new TypeError(`expected a caller's name of at most ${max} bytes, got ${bytes}`);
 }
+
+/** Of a character, as JavaScript counts them. */
+const UTF8_BYTES_MAX = 3;
 
 /** How many operations a call has. */
 export function opsIn({ ops }: Call): number {

@@ -3,13 +3,20 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { Permission } from "../../src/core/permissions.ts";
+import { CallerRates } from "../../src/guard/caller-rates.ts";
+import type { FormerIds } from "../../src/guard/former-ids.ts";
 import { createKey, revokeKey } from "../../src/guard/keys.ts";
 import { deletePrincipal, updatePrincipal } from "../../src/guard/principals.ts";
 import { RootKeyError } from "../../src/guard/root-key.ts";
 import { CatalogueInMemory } from "../../src/stores/memory/catalogue.ts";
-import { bearer, grantsOf, guarded, type Headers, NO_END, ok } from "./guarded.ts";
+import { CallParts } from "../../src/telemetry/call-parts.ts";
+import type { CallSpan } from "../../src/telemetry/tracing.ts";
+import type { Permit } from "../../src/transports/calls/authorise.ts";
+import { HandClock } from "../support/clock.ts";
+import { bearer, grantsOf, guarded, type Headers, headOf, keptOf, NO_END, ok } from "./guarded.ts";
 
 const ROOT = "r".repeat(32);
 
@@ -139,7 +146,8 @@ describe("who may come", () => {
         looked++;
         return name === "authorization" ? `Bearer ${credential}` : undefined;
       };
-      const about = { headerOf, countOf: () => 1, kept: {} };
+      const headers = { headerOf, countOf: () => 1 };
+      const about = { ...headers, kept: headers };
       return () => it.ask({}, about);
     };
     const [first, second, none] = [caller(key), caller(text), caller("other")];
@@ -158,6 +166,131 @@ describe("who may come", () => {
     expect(await first()).toBe("CREDENTIAL_REVOKED");
     it.guard.current.distrust();
     expect(await all()).toEqual(Array(3).fill("AUTH_STALE"));
+  });
+
+  it("calls with the same headers share what they are permitted, and each is judged first", async () => {
+    const none = { principal: undefined, anonymous: undefined, tokens: undefined };
+    const rates = new CallerRates(new HandClock(), none, 1); // Calls are counted by the clock that the guard has read.
+    using it = await guarded({ rates });
+    const { key, keyId } = await it.principal("shop", "read@shop.");
+    const { key: otherKey } = await it.principal("other", "read@");
+    const kept = keptOf(bearer(key));
+    const call = async () => ok(await it.guard.authorise({ ...headOf(bearer(key)), kept }));
+    const may = ({ access }: Permit) => access!.allows(Permission.SET, { name: "shop.a" });
+
+    const first = await call();
+    expect(await call()).toBe(first);
+    expect(await it.permit(bearer(key)), "of other headers").not.toBe(first);
+    expect(await it.permit(bearer(key), { kept, method: CounterService.method.set })).not.toBe(first);
+    const again = await call();
+    kept.shown = undefined;
+    expect(await it.ask(bearer(otherKey), { kept }), "of another caller").toBe("other");
+    kept.shown = undefined;
+    const before = await call();
+    expect(before).not.toBe(again);
+    ok(await updatePrincipal(it.changes, "other", { disabled: true }));
+    expect(await call(), "of a directory that is another").not.toBe(before);
+
+    expect(may(await call())).toBe(false);
+    ok(await updatePrincipal(it.changes, "shop", { grants: grantsOf("set@shop.") }));
+    expect([may(await call()), may(first)]).toEqual([true, false]);
+    expect([first.lapsed!(true), may(first)]).toEqual([undefined, true]); // Of a call that goes on.
+    ok(await updatePrincipal(it.changes, "shop", { grants: grantsOf("read@shop.") }));
+    expect(may(await call())).toBe(false);
+
+    ok(await updatePrincipal(it.changes, "shop", { rate: { calls: 1, callsBurst: 2 } }));
+    const limited = () => it.ask({}, { ...headOf(bearer(key)), kept });
+    expect([await limited(), await limited(), await limited()]).toEqual(["shop", "shop", "RATE_LIMITED"]);
+    it.clock.advance(1_000);
+    expect([await limited(), await limited()]).toEqual(["shop", "RATE_LIMITED"]);
+    ok(await updatePrincipal(it.changes, "shop", { rate: undefined }));
+    expect([await limited(), await limited(), await limited()]).toEqual(Array(3).fill("shop"));
+
+    const last = await call();
+    ok(await revokeKey(it.changes, keyId));
+    expect(await limited()).toBe("CREDENTIAL_REVOKED");
+    expect(last.lapsed!(true)).toEqual({ code: "CREDENTIAL_REVOKED" });
+  });
+
+  it("a connection that shows one credential after another is told apart with each call", async () => {
+    using it = await guarded();
+    const [a, b] = [await it.principal("a", "read@"), await it.principal("b", "read@")];
+    const peer = { address: "192.0.2.1", certificate: undefined };
+    const ask = (headers: Headers) => it.ask(headers, { peer: () => peer });
+    const both = async () => [
+      await ask(bearer(a.key)),
+      await ask({ "x-api-key": b.key }),
+      await ask(bearer(b.key)),
+    ];
+    expect([...(await both()), ...(await both())]).toEqual(["a", "b", "b", "a", "b", "b"]);
+    expect(await ask({ ...bearer(b.key), "x-api-key": b.key })).toBe("CREDENTIAL_AMBIGUOUS");
+    expect([await ask(bearer(`${b.key}x`)), await ask({})]).toEqual([
+      "CREDENTIAL_INVALID",
+      "CREDENTIAL_MISSING",
+    ]);
+    ok(await revokeKey(it.changes, b.keyId));
+    expect(await both()).toEqual(["a", "CREDENTIAL_REVOKED", "CREDENTIAL_REVOKED"]);
+  });
+
+  it("what is denied to one of them is told as of each, and traced ones as themselves", async () => {
+    using it = await guarded();
+    const { key } = await it.principal("shop", "read@shop.");
+    const headers = { ...bearer(key), traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-00` };
+    const head = { ...headOf(headers), kept: keptOf(headers) };
+    const call = async (parts?: CallParts) => ok(await it.guard.authorise({ ...head, parts }));
+    for (const parts of [
+      undefined,
+      undefined,
+      new CallParts({ traceId: "c".repeat(32) } as CallSpan),
+      undefined,
+    ])
+      (await call(parts)).access!.denial(Permission.SET, { name: "shop.a" });
+    expect(it.guard.administration.denials()).toMatchObject([{ caller: "shop", count: 4 }]);
+    expect(it.denied.map(({ trace_id }) => trace_id)).toEqual(
+      ["a", "a", "c", "a"].map((id) => id.repeat(32)),
+    );
+  });
+
+  it("a request that was there at once is asked for what has changed alone, and for no clock", async () => {
+    using it = await guarded();
+    await it.principal("shop", "read@");
+    const { text } = ok(await createKey(it.changes, "shop", { description: "", ttlMs: 60_000 }, randomBytes));
+    const { lapsed } = await it.permit(bearer(text));
+    it.clock.advance(60_000);
+    expect(lapsed!(true)).toBeUndefined();
+    expect(lapsed!(false)).toMatchObject({ code: "AUTH_STALE" });
+    await it.guard.current.refresh();
+    expect(lapsed!(false)).toMatchObject({ code: "CREDENTIAL_EXPIRED" });
+    it.guard.current.distrust();
+    expect(lapsed!(true), "what must not be trusted is another").toMatchObject({ code: "AUTH_STALE" });
+  });
+
+  it("is judged by the clocks as who answers has read them, and again by what they are then", async () => {
+    using it = await guarded();
+    await it.principal("shop", "read@");
+    const { text } = ok(await createKey(it.changes, "shop", { description: "", ttlMs: 60_000 }, randomBytes));
+    const judge = async (timeMs: number, monotonicMs: number) => {
+      const said = await it.guard.authorise(headOf(bearer(text)), { timeMs, monotonicMs });
+      return "code" in said ? said.code : said;
+    };
+    const { wallMs, runMs } = it.clock;
+    expect(await judge(wallMs + 60_000, runMs)).toBe("CREDENTIAL_EXPIRED");
+    expect(await judge(wallMs, runMs + 10_001)).toBe("AUTH_STALE");
+    const permit = await judge(wallMs + 59_999, runMs + 10_000);
+    it.clock.wallMs += 60_000;
+    expect((permit as Permit).lapsed!()).toEqual({ code: "CREDENTIAL_EXPIRED" });
+  });
+
+  it("whose ids from before are over has none in what calls share", async () => {
+    const formerIds = { of: () => former } as unknown as FormerIds;
+    let former: string | undefined = "";
+    using it = await guarded({ formerIds });
+    const { key } = await it.principal("shop", "read@");
+    const head = { ...headOf(bearer(key)), kept: keptOf(bearer(key)) };
+    const call = async () => ok(await it.guard.authorise(head)).formerCaller;
+    expect([await call(), await call()]).toEqual(["", ""]);
+    former = undefined;
+    expect(await call()).toBeUndefined();
   });
 
   it("a key that expires meanwhile is no more", async () => {
@@ -235,7 +368,7 @@ describe("the root key", () => {
       await writeFile(rootKeyFile, `${ROOT}\n`);
       using it = await guarded({ rootKeyFile });
       const [second, third] = ["s".repeat(40), "t".repeat(40)];
-      const kept = new Map([ROOT, second, third].map((key) => [key, {}])); // As of calls with the same headers.
+      const kept = new Map([ROOT, second, third].map((key) => [key, keptOf(bearer(key))])); // As of calls with the same headers.
       const who = () => Promise.all([...kept].map(([key, each]) => it.ask(bearer(key), { kept: each })));
       expect(await who()).toEqual(["root", "CREDENTIAL_INVALID", "CREDENTIAL_INVALID"]);
       const { caller, access } = await it.permit(bearer(ROOT));

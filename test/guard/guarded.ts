@@ -11,7 +11,7 @@ import { createPrincipal } from "../../src/guard/principals.ts";
 import type { Catalogue } from "../../src/service/store-catalogue.ts";
 import { CatalogueInMemory } from "../../src/stores/memory/catalogue.ts";
 import type { LogFields } from "../../src/telemetry.ts";
-import type { CallHead, Permit } from "../../src/transports/calls/authorise.ts";
+import type { CallHead, KeptOfHeaders, Permit } from "../../src/transports/calls/authorise.ts";
 import { HandClock } from "../support/clock.ts";
 
 export interface Guarded extends Disposable {
@@ -100,6 +100,12 @@ export function headOf(
     overGrpc: false,
     peer: () => ({ address: "192.0.2.1", certificate: undefined }),
   };
+}
+
+/** What is kept of headers that come again. */
+export function keptOf(headers: Headers): KeptOfHeaders {
+  const { headerOf, countOf } = headOf(headers);
+  return { headerOf, countOf };
 }
 
 export function bearer(credential: string): Headers {

@@ -7,6 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AdminService } from "../../gen/tally/v1/admin_service_pb.ts";
 import { CounterService } from "../../gen/tally/v1/counter_service_pb.ts";
 import { Permission } from "../../gen/tally/v1/permission_pb.ts";
+import { apiKeyFromText } from "../../src/guard/api-key.ts";
+import { mintCapability } from "../../src/guard/tokens/mint.ts";
 import { sampleIn } from "../support/exposition.ts";
 import { type Served, serve } from "./server.ts";
 
@@ -90,6 +92,74 @@ describe("a server with auth = required", () => {
       }
       await served.grpc(admin.revokeApiKey, { id: a.slice(6, 18) }, ROOT);
       expect([await counts("a.n", a), await counts("b.n", b)]).toEqual(["CREDENTIAL_REVOKED", 4n]);
+    },
+  );
+
+  it.each(["own", "grpc-js"])(
+    "what becomes of a caller is so with the next call on a connection of %s that goes on",
+    async (engine) => {
+      let laterMs = 0; // Than the system has it: by the one clock alone, so that nothing is stale.
+      const clock = { now: () => Date.now() + laterMs, monotonic: () => performance.now() };
+      await using served = await serve({ ...flags, "http2-engine": engine }, clock);
+      const grants = ["increment,create@a."];
+      await served.grpc(admin.createPrincipal, { name: "a", grants }, ROOT);
+      const key = await keyOf(served, "a");
+      const made = await served.grpc(admin.createApiKey, { principal: "a", ttl: { seconds: 60n } }, ROOT);
+      const { key: short } = made as { key: string };
+      const exp = Math.floor(clock.now() / 1_000) + 120;
+      const token = await mintCapability(apiKeyFromText(key)!, {
+        ...{ iss: "tally", exp, allow: ["increment@a."], rate: { per_second: 1, burst: 5 } },
+      });
+      let value = 0n;
+      const count = async (by: string, name = "a.n") => {
+        const answer = await served.grpc(increment, { name }, by);
+        return typeof answer === "object" ? answer.outcome!.value : answer;
+      };
+      const counts = async (by: string) => expect(await count(by)).toBe(++value);
+      const update = (paths: string[], principal: object) =>
+        served.grpc(admin.updatePrincipal, { name: "a", principal, updateMask: { paths } }, ROOT);
+      for (let i = 0; i < 3; i++) for (const by of [key, short, token]) await counts(by);
+
+      await update(["grants"], { grants: ["increment,create@b."] });
+      for (const by of [key, short, token]) expect(await count(by)).toBe("PERMISSION_DENIED");
+      expect(await count(key, "b.n")).toBe(1n);
+      await update(["grants"], { grants });
+      await counts(token); // Its fifth at once, with the one that was denied.
+      expect(await count(token)).toBe("RATE_LIMITED");
+
+      await update(["rate"], { rate: { calls: 1, callsBurst: 2 } });
+      await counts(key);
+      await counts(short);
+      expect([await count(key), await count(short)]).toEqual(["RATE_LIMITED", "RATE_LIMITED"]);
+      await update(["rate"], {});
+      await counts(key);
+
+      laterMs = 60_000;
+      expect(await count(short)).toBe("CREDENTIAL_EXPIRED");
+      await counts(key);
+      laterMs = 120_000;
+      expect(await count(token)).toBe("CREDENTIAL_EXPIRED");
+      await update(["disabled"], { disabled: true });
+      expect(await count(key)).toBe("CREDENTIAL_REVOKED");
+      await update(["disabled"], { disabled: false });
+      await counts(key);
+      await served.grpc(admin.revokeApiKey, { id: key.slice(6, 18) }, ROOT);
+      expect(await count(key)).toBe("CREDENTIAL_REVOKED");
+
+      const denied = await served.grpc(admin.listDenied, {}, ROOT);
+      const told = (denied as { denied: { reason: string; count: bigint }[] }).denied;
+      const total = (reason: string) =>
+        told.filter((each) => each.reason === reason).reduce((sum, each) => sum + each.count, 0n);
+      const reasons = ["PERMISSION_DENIED", "RATE_LIMITED", "CREDENTIAL_EXPIRED", "CREDENTIAL_REVOKED"];
+      expect(reasons.map(total)).toEqual([3n, 3n, 2n, 2n]);
+      const metrics = await fetch(`http://127.0.0.1:${served.server.address.port}/metrics`, {
+        headers: { authorization: `Bearer ${ROOT}` },
+      });
+      const text = await metrics.text();
+      expect(reasons.map((reason) => sampleIn(text, "tally_denied_total", { reason }))).toEqual([3, 3, 2, 2]);
+      const keys = await served.grpc(admin.listApiKeys, { principal: "a" }, ROOT);
+      for (const { lastUseTime } of (keys as { apiKeys: { lastUseTime?: object }[] }).apiKeys)
+        expect(lastUseTime).toBeDefined();
     },
   );
 

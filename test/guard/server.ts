@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { loadConfig } from "../../src/config.ts";
+import type { Clock } from "../../src/core/clock.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { refusedOf } from "../transports/door.ts";
@@ -38,10 +39,12 @@ interface Sent {
 
 export type Flags = Readonly<Record<string, string>>;
 
-export async function serve(flags: Flags): Promise<Served> {
+/** @param clock  of the server; the system's unless given */
+export async function serve(flags: Flags, clock?: Clock): Promise<Served> {
   const logged: Served["logged"] = [];
   const { config } = loadConfig({ flags: { listen: "127.0.0.1:0", "drain-grace": "0s", ...flags }, env: {} });
   const server = await startServer(config, {
+    ...(clock && { clock }),
     telemetry: {
       log: (event, fields) => void logged.push({ event, fields }),
       metrics: new Metrics(),

@@ -237,6 +237,28 @@ test("requests in the same bytes have the same head, for as long as the table st
   expect(heads[4]!.path).toBe("/a");
 });
 
+test("the same bytes right behind each other have another head when the table has changed between", () => {
+  const peer = new Peer(answering);
+  const newest = Buffer.concat([block(get()), Buffer.from([0x80 | 62])]); // The newest of the dynamic table, whatever it is.
+  const send = (id: number, payload: Buffer) =>
+    peer.send(frame("HEADERS", END_HEADERS | END_STREAM, id, payload));
+  send(1, Buffer.concat([block(get()), indexedBlock([["x", "1"]])]));
+  for (const id of [3, 5]) send(id, newest);
+  send(7, Buffer.concat([block(get()), indexedBlock([["x", "2"]])]));
+  for (const id of [9, 11]) send(id, newest);
+  const heads = peer.seen.map(({ stream }) => stream.head);
+  expect(heads.map((head) => head.field("x"))).toEqual(["1", "1", "1", "2", "2", "2"]);
+  expect([heads[2] === heads[1], heads[5] === heads[4], heads[4] === heads[1]]).toEqual([true, true, false]);
+});
+
+test("blocks of one length are told apart, whichever came last, and one that a longer one begins with", () => {
+  const peer = new Peer(answering);
+  const paths = ["/a", "/b", "/ab", "/a", "/ab", "/b", "/b", "/a"];
+  for (const [i, path] of paths.entries()) peer.send(headers(2 * i + 1, get(path)));
+  expect(peer.seen.map(({ stream }) => stream.head.path)).toEqual(paths);
+  expect(new Set(peer.seen.map(({ stream }) => stream.head)).size).toBe(3);
+});
+
 test("so have requests with a token of some length, and not those in which it differs by a character", () => {
   const peer = new Peer(answering);
   const token = "x".repeat(1_500);

@@ -3,9 +3,11 @@ import { describe, expect, it } from "vitest";
 import {
   type Batch,
   type CommitTimings,
+  callAt,
   nameReader,
   newOutcomes,
   type Outcomes,
+  whoseIs,
 } from "../../src/core/columns.ts";
 import { TallyError } from "../../src/core/errors.ts";
 import { Verb } from "../../src/core/op.ts";
@@ -362,7 +364,7 @@ it.each([1, 3])("no call is lost, doubled or invented, with %s commits at once",
           const commit = store.commits[began]!;
           const { calls, ops } = commit.batch;
           for (let c = 0, first = 0; c < calls.count; first = calls.ends[c++]!) {
-            const n = Number(calls.callers[c]);
+            const n = Number(callAt(calls, c).caller);
             const whole = ops.amounts.subarray(first, calls.ends[c]!).every((amount) => amount === BigInt(n));
             applied.set(n, applied.has(n) || !whole ? "twice" : "applied");
           }
@@ -424,15 +426,19 @@ it("calls have nothing beside them that none of them says, and each its own wher
   void submit(batch([increment("b"), increment("c")]));
   const plain = (await store.commitNumber(1)).batch;
   expect(plain.ops.mayNotCreate).toBeUndefined();
-  expect(plain.calls).toMatchObject({ callerNames: undefined, formerCallers: undefined });
+  const none = { callerName: undefined, formerCaller: undefined };
+  expect(plain.calls).toMatchObject({ callers: [{ caller: "", ...none }], callerOf: undefined });
   void submit(single(increment("d")));
   void submit(batch([increment("e"), increment("f", 1n, { mayCreate: false })], { callerName: "ada" }));
   void submit(single(increment("g", 1n, { mayCreate: false }), { caller: "id", formerCaller: "" }));
   (await store.commitNumber(1)).end();
   const { ops, calls } = (await store.commitNumber(2)).batch;
   expect([...ops.mayNotCreate!]).toEqual([0, 0, 1, 1]);
-  expect(calls.callerNames).toEqual([undefined, "ada", undefined]);
-  expect(calls.formerCallers).toEqual([undefined, undefined, ""]);
+  expect([0, 1, 2].map((c) => whoseIs(calls, c))).toEqual([
+    { caller: "", ...none },
+    { caller: "", ...none, callerName: "ada" },
+    { caller: "id", ...none, formerCaller: "" },
+  ]);
 });
 
 describe("a call that is followed", () => {

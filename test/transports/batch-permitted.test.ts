@@ -57,8 +57,9 @@ describe("a batch", () => {
     { numRuns: 2_000 },
   )("is judged as its operations are alone", (granted, ops, amountMax, knowsPrefixes) => {
     const grants = new Grants(granted);
-    const prefixOf: Access["prefixOf"] = (needed, name) => grants.prefixOf(needed, name);
-    const access = accessBy(grants, { amountMax, prefixOf: knowsPrefixes ? prefixOf : () => undefined });
+    const prefixesFor: Access["prefixesFor"] = (needed) =>
+      knowsPrefixes ? grants.prefixesFor(needed) : undefined;
+    const access = accessBy(grants, { amountMax, prefixesFor });
     const alone = ops.map((op) => opDenial(access, NEEDED[op.verb]!, op));
     const index = alone.findIndex((denied) => denied !== undefined);
     const judged = batchPermitted(toColumns(ops), access);
@@ -82,8 +83,8 @@ describe("a batch", () => {
     expect(batchPermitted(ops, undefined)).toBe(ops);
   });
 
-  it("asks once for names that begin alike", () => {
-    const grants = grantsOf("write@s.");
+  it("asks for no name that begins as a grant has it, and once for each that does not", () => {
+    const grants = grantsOf("write@s.", "write@=t");
     let asked = 0;
     const access = {
       ...accessBy(grants),
@@ -93,7 +94,7 @@ describe("a batch", () => {
       },
     };
     const ops = Array.from({ length: 100 }, (_, i) => ({
-      ...{ verb: Verb.INCREMENT, name: `s.${i}`, amount: 1n, mustExist: false },
+      ...{ verb: Verb.INCREMENT, name: i === 50 ? "t" : `s.${i}`, amount: 1n, mustExist: false },
     }));
     expect(batchPermitted(toColumns(ops), access)).toMatchObject({ count: 100 });
     expect(asked).toBe(1); // To increment and to create, at once.

@@ -14,7 +14,7 @@ export function accessBy(grants: Grants, more: Partial<Access> = {}): Access {
     allows: (needed, target) => grants.allow(needed, target),
     denial: (needed, target) =>
       grants.allow(needed, target) ? undefined : { code: "PERMISSION_DENIED", expected: "it lacks some" },
-    prefixOf: (needed, name) => grants.prefixOf(needed, name),
+    prefixesFor: (needed) => grants.prefixesFor(needed),
     charge: () => undefined,
     ...more,
   };

@@ -6,11 +6,13 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
+import { connect as connectTcp } from "node:net";
 import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
 import { IncrementRequestSchema } from "../../gen/tally/v1/counter_service_pb.ts";
 import type { ServerStream } from "../../src/http2/stream.ts";
+import type { Permit } from "../../src/transports/calls/authorise.ts";
 import { Pieces } from "../../src/transports/http2/pieces.ts";
 import {
   block,
@@ -85,6 +87,33 @@ async function ask(
   const { ":status": status, ...rest } = answered;
   return { status: status as number | undefined, headers: rest, trailers, text, reset: stream.rstCode };
 }
+
+describe("whether a request was there with its head", () => {
+  it.each([
+    ["at once", (permit: Permit) => permit],
+    ["after a while", async (permit: Permit) => new Promise<Permit>((done) => setImmediate(done, permit))],
+  ])("is said when it is asked whether who calls still may, who was judged %s", async (_, judged) => {
+    const said: (boolean | undefined)[] = [];
+    const calls = Array.from({ length: 2 }, () => Promise.withResolvers<void>());
+    let begun = 0;
+    await using opened = await openOwn({
+      authorise: () => {
+        calls[begun++]!.resolve();
+        return judged({ caller: "", lapsed: (atOnce) => void said.push(atOnce) });
+      },
+    });
+    const socket = connectTcp(opened.door.grpcPort, "127.0.0.1").resume();
+    const head = (id: number) => headers(id, post(INCREMENT, ...Object.entries(GRPC)), END_HEADERS);
+    socket.write(Buffer.concat([opening(), head(1), data(1, message, END_STREAM)]));
+    await expect.poll(() => said).toEqual([true]);
+    socket.write(head(3));
+    await calls[1]!.promise;
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    socket.write(data(3, message, END_STREAM));
+    await expect.poll(() => said).toEqual([true, false]);
+    socket.destroy();
+  });
+});
 
 describe("one connection of HTTP/2", () => {
   it("has gRPC, Connect, gRPC-Web, REST, the short path, health and the pages at once", async () => {

@@ -70,7 +70,7 @@ export function unlessLapsed<Method extends UnaryMethod>(method: Method): Method
   return {
     ...method,
     answer(request: Buffer, context: CallContext): Promise<Uint8Array | Refused> {
-      const lapsed = context.lapsed?.();
+      const lapsed = context.lapsed?.(context.atOnce === true);
       if (lapsed === undefined) return method.answer(request, context);
       if (!(lapsed instanceof Promise)) return Promise.resolve(lapsed);
       return lapsed.then((refusal) => refusal ?? method.answer(request, context));

@@ -3,6 +3,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import type { Grants, Target } from "../../core/grants.ts";
 import type { Permissions } from "../../core/permissions.ts";
+import type { Prefixes } from "../../core/prefixes.ts";
 import type { CallParts } from "../../telemetry/call-parts.ts";
 
 export type { Target };
@@ -31,9 +32,19 @@ export interface CallHead {
 }
 
 /** What is kept of headers that are sent again and again, so that it is not looked for in each. */
-export interface KeptOfHeaders {
+export interface KeptOfHeaders extends Pick<CallHead, "headerOf" | "countOf"> {
   /** Which credential they show: nothing of what that is good for. */
-  shown?: Shown;
+  shown?: Shown | undefined;
+  /** What the last call with them was permitted. Who judges the next one says whether it is permitted the same. */
+  permitted?: Permitted;
+}
+
+/** A permit that calls have in common, and what it was given for, for who gave it. */
+export interface Permitted {
+  readonly permit: Permit;
+  readonly method: DescMethod;
+  readonly to: object;
+  readonly revision: number;
 }
 
 /** What headers show of who calls. */
@@ -55,8 +66,18 @@ export interface Peer {
 /**
  * Who calls, judged by the head of a call alone, before anything of its body is read; or why that cannot be said.
  * Every door asks it of every call. What it throws or rejects with is a defect, and refuses the call.
+ *
+ * `came` is just now, of a call whose headers have just come; without it the clocks are read.
  */
-export type Authorise = (head: CallHead) => Permit | Refusal | Promise<Permit | Refusal>;
+export type Authorise = (head: CallHead, came?: Instant) => Permit | Refusal | Promise<Permit | Refusal>;
+
+/** When something is, by both clocks: for who has read them already. */
+export interface Instant {
+  /** Milliseconds since the Unix epoch. */
+  readonly timeMs: number;
+  /** By the clock that never goes back, in milliseconds. */
+  readonly monotonicMs: number;
+}
 
 /** A caller, and what they may do. */
 export interface Permit {
@@ -76,8 +97,11 @@ export interface Permit {
   /**
    * Why this is not so any more, asked when the request is there, which may be long after its head; undefined: it still is.
    * What it rejects with is a defect, and refuses the call.
+   *
+   * @param atOnce  whether the request was there as soon as this was said, in the same turn of the event loop: then no time
+   *                has passed, and no clock is read
    */
-  readonly lapsed?: (() => Refusal | undefined | Promise<Refusal | undefined>) | undefined;
+  readonly lapsed?: ((atOnce?: boolean) => Refusal | undefined | Promise<Refusal | undefined>) | undefined;
   /** When the credential expires, which ends what still goes on: milliseconds since the Unix epoch; undefined: never. */
   readonly expireTimeMs?: number | undefined;
 }
@@ -93,10 +117,10 @@ export interface Access {
   /** Why they may not; undefined: they may. What is refused is told to the operator. */
   denial(needed: Permissions, target: Target): Refusal | undefined;
   /**
-   * Something that a name which is allowed begins with, so that everything that begins so is allowed as well, if there is
-   * such a prefix and it is known: of many names the next need not be asked for then.
+   * Prefixes so that whatever begins with one of them is allowed: of many names these need not be asked for then. Undefined:
+   * nobody knows.
    */
-  prefixOf?(needed: Permissions, name: string): string | undefined;
+  prefixesFor?(needed: Permissions): Prefixes | undefined;
   /**
    * Count what a call asks for beyond the one operation that was counted with its head.
    *

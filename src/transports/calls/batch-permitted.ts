@@ -1,6 +1,7 @@
 import { nameReader, type OpColumns } from "../../core/columns.ts";
 import { Verb } from "../../core/op.ts";
 import { Permission, type Permissions } from "../../core/permissions.ts";
+import type { Prefixes } from "../../core/prefixes.ts";
 import type { Access } from "./authorise.ts";
 import { amountDenial, makes, neededBeside } from "./by-caller.ts";
 import { about, type Refused } from "./call.ts";
@@ -14,11 +15,11 @@ export function batchPermitted(ops: OpColumns, access: Access | undefined): OpCo
   const { everywhere, amountMax } = access;
   const { count, verbs, amounts, extras } = ops;
   const nameAt = nameReader(ops);
-  const known: Known[] = []; // By what is needed.
+  const knownOf: Known[] = []; // By what is needed.
   const allows = (needed: Permissions, i: number) => {
     if ((needed & ~everywhere) === 0) return true;
-    known[needed] ??= new Known(needed, ops, access, nameAt);
-    return known[needed].allows(i);
+    knownOf[needed] ??= new Known(needed, ops, access, nameAt);
+    return knownOf[needed].allows(i);
   };
   let mayNotCreate: Uint8Array | undefined;
   for (let index = 0; index < count; index++) {
@@ -36,6 +37,9 @@ export function batchPermitted(ops: OpColumns, access: Access | undefined): OpCo
     if (!all) {
       mayNotCreate ??= new Uint8Array(count);
       mayNotCreate[index] = 1;
+    } else if (extras.size === 0 && amountMax === undefined) {
+      const known = (needed | create) & ~everywhere ? knownOf[needed | create]!.until : count;
+      while (index + 1 < known && verbs[index + 1] === verb) index++; // Of these nothing else would be asked.
     }
   }
   return mayNotCreate === undefined ? ops : { ...ops, mayNotCreate };
@@ -56,47 +60,27 @@ function mayAll({ extras }: OpColumns, { everywhere, amountMax }: Access): boole
   return (everywhere & ALL) === ALL && amountMax === undefined && extras.size === 0;
 }
 
-/** Whether something is permitted on the names of a batch: most begin like the one before, which their bytes tell. */
+/** Whether something is permitted on the names of a batch, asked in their order: most begin as others do, by their bytes. */
 class Known {
   readonly #needed: Permissions;
   readonly #ops: OpColumns;
   readonly #access: Access;
   readonly #nameAt: (i: number) => string;
-  /** On all that begins so it is. Each is that of a grant, of which there are not many. */
-  readonly #prefixes: Uint8Array[] = [];
-  /** Of these the one that a name began with last; most do again. */
-  #last: Uint8Array | undefined;
+  readonly #prefixes: Prefixes | undefined;
+  /** The operations before this one, from that on which was asked for last, are permitted as it is. */
+  until = 0;
 
   constructor(needed: Permissions, ops: OpColumns, access: Access, nameAt: (i: number) => string) {
     this.#needed = needed;
     this.#ops = ops;
     this.#access = access;
     this.#nameAt = nameAt;
+    this.#prefixes = access.prefixesFor?.(needed);
   }
 
   allows(i: number): boolean {
-    const { names, nameEnds } = this.#ops;
-    const start = i === 0 ? 0 : nameEnds[i - 1]!;
-    const end = nameEnds[i]!;
-    if (this.#last !== undefined && begins(names, start, end, this.#last)) return true;
-    for (const prefix of this.#prefixes) {
-      if (!begins(names, start, end, prefix)) continue;
-      this.#last = prefix;
-      return true;
-    }
-    const name = this.#nameAt(i);
-    if (!this.#access.allows(this.#needed, { name })) return false;
-    const prefix = this.#access.prefixOf?.(this.#needed, name);
-    if (prefix === undefined) return true;
-    this.#last = Buffer.from(prefix, "latin1");
-    this.#prefixes.push(this.#last);
-    return true;
+    if (i < this.until) return true;
+    this.until = this.#prefixes?.endOfRun(this.#ops, i) ?? i;
+    return i < this.until || this.#access.allows(this.#needed, { name: this.#nameAt(i) });
   }
-}
-
-/** Whether the name from start to end begins with a prefix: compared from its end, as grants are. */
-function begins(names: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
-  if (end - start < prefix.length) return false;
-  for (let k = prefix.length - 1; k >= 0; k--) if (names[start + k] !== prefix[k]) return false;
-  return true;
 }

@@ -13,6 +13,8 @@ export interface CallContext extends Permit, Waiter {
   readonly attach?: ((metadata: AnswerMetadata) => void) | undefined;
   /** To be told how far it has come; undefined: nobody asks. */
   readonly parts?: CallParts | undefined;
+  /** Whether the request was there as soon as it was known who calls, in the same turn; undefined: that is not known. */
+  readonly atOnce?: boolean | undefined;
 }
 
 /** What an answer carries beside its messages. */

@@ -7,8 +7,8 @@ import type { Authorise, Permit } from "./authorise.ts";
  * every counter either.
  */
 export function knownOnly(authorise: Authorise): Authorise {
-  return (head) => {
-    const permit = authorise(head);
+  return (head, came) => {
+    const permit = authorise(head, came);
     return permit instanceof Promise ? permit.then(ifKnown) : ifKnown(permit);
   };
 }

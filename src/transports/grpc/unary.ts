@@ -2,7 +2,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { Refusal } from "../../core/errors.ts";
 import { TallyError } from "../../core/errors.ts";
 import { type CallParts, traceFieldOf } from "../../telemetry/call-parts.ts";
-import type { CallHead, HeaderOf, Peer, Permit } from "../calls/authorise.ts";
+import type { CallHead, HeaderOf, Instant, Peer, Permit } from "../calls/authorise.ts";
 import type { AnswerMetadata, CallContext, Refused, UnaryCall } from "../calls/call.ts";
 import type { Caller } from "../calls/call-log.ts";
 import { type HeaderFields, headerFieldsOf, NO_HEADER_FIELDS, withHeaders } from "../http/header-fields.ts";
@@ -16,7 +16,7 @@ import { NOT_ONE } from "./protocol.ts";
  * Whatever happens in it ends in a status: nothing that is thrown or rejected leaves it, because an engine would let it
  * end the process, or the connection.
  */
-export abstract class UnaryExchange implements CallContext, CallHead, Caller {
+export abstract class UnaryExchange implements CallContext, CallHead, Caller, Instant {
   caller = "";
   callerName: Permit["callerName"];
   formerCaller: Permit["formerCaller"];
@@ -33,7 +33,9 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   protected attached: AnswerMetadata | undefined;
   readonly #unary: UnaryCall;
   readonly #door: GrpcDoor;
-  readonly #since: number;
+  /** When its headers were there. */
+  readonly monotonicMs: number;
+  readonly timeMs: number;
   #request: Buffer | undefined;
   #fields: HeaderFields = NO_HEADER_FIELDS;
   #gone = false;
@@ -44,7 +46,8 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   constructor(unary: UnaryCall, door: GrpcDoor) {
     this.#unary = unary;
     this.#door = door;
-    this.#since = door.meter.began();
+    this.monotonicMs = door.meter.began();
+    this.timeMs = door.clock.now();
   }
 
   get method(): DescMethod {
@@ -56,8 +59,8 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
   /** The headers are there. Nothing is read before it is known who calls. */
   begin(): void {
     try {
-      this.parts = this.#door.meter.follow(this.#unary.method, "grpc", this.headerOf, this.#since);
-      const permit = this.#unary.authorise(this);
+      this.parts = this.#door.meter.follow(this.#unary.method, "grpc", this.headerOf, this.monotonicMs);
+      const permit = this.#unary.authorise(this, this);
       if (!(permit instanceof Promise)) this.#admit(permit);
       else
         permit.then(
@@ -172,7 +175,7 @@ export abstract class UnaryExchange implements CallContext, CallHead, Caller {
     if (this.#isMeasured) return;
     this.#isMeasured = true;
     const refused = result instanceof Uint8Array ? undefined : result;
-    this.#door.meter.ended(this.#unary.method, "grpc", this.#since, refused, this);
+    this.#door.meter.ended(this.#unary.method, "grpc", this.monotonicMs, refused, this);
   }
 
   #failure(error: unknown, mayHaveApplied: boolean): Refused {

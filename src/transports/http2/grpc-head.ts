@@ -53,6 +53,7 @@ export function callHeads({ calls, streamCalls }: GrpcServed): (head: RequestHea
     const types = fieldsOf(head, "content-type");
     if (types.length !== 1 || !isGrpcType(types[0]!) || head.method !== "POST") return undefined;
     const headerOf: HeaderOf = (name) => head.field(name);
+    const countOf = (name: string) => countIn(head.fields, name);
     const refusal = otherMethod("POST", headerOf);
     const called = byPath.get(head.path);
     const whyUnknown =
@@ -66,8 +67,8 @@ export function callHeads({ calls, streamCalls }: GrpcServed): (head: RequestHea
             ? unimplemented(whyUnknown)
             : undefined,
       headerOf,
-      countOf: (name) => countIn(head.fields, name),
-      kept: {},
+      countOf,
+      kept: { headerOf, countOf },
       ...termsOf(headerOf),
       encoding: fieldsOf(head, "grpc-encoding")[0] ?? "identity",
     };

@@ -22,6 +22,8 @@ export interface Http2Door extends GrpcDoor {
 /** A unary call of gRPC: its request whole, its answer in one piece. */
 export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   readonly deadline: number;
+  /** Whether its message came in the turn in which it was let in. */
+  atOnce = false;
   readonly headerOf: HeaderOf;
   protected readonly unfit: Refusal | undefined;
   readonly #head: CallHead;
@@ -29,6 +31,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   readonly #bytesMax: number;
   readonly #requestMs: number;
   #reading = false;
+  #readInTurn = -1;
   /** Whether the head of the message was there, and is that of one. */
   #begun = false;
   /** Whether the connection was told that there is work for this call, which goes on if the caller resets it. */
@@ -42,7 +45,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
     this.unfit = head.unfit;
     this.#requestMs = door.requestMs;
     this.headerOf = head.headerOf;
-    this.deadline = door.clock.now() + head.timeoutMs;
+    this.deadline = this.timeMs + head.timeoutMs;
   }
 
   countOf(name: string): number {
@@ -101,6 +104,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   protected read(): void {
     if (this.#reading) return; // The end comes with the message.
     this.#reading = true;
+    this.#readInTurn = this.#stream.turn;
     // One that came in a frame can say how large it is, and costs nothing.
     this.#stream.body(Math.max(HEAD_BYTES + this.#bytesMax, FRAME_BYTES_MAX), HEAD_BYTES);
   }
@@ -129,6 +133,7 @@ export class Http2UnaryCall extends UnaryExchange implements StreamListener {
   }
 
   #take(message: Buffer): void {
+    this.atOnce = this.#stream.turn === this.#readInTurn;
     this.receive(message);
     this.halfClose();
   }

@@ -223,7 +223,7 @@ class Parts {
     this.#outcomes = newOutcomes(ops.count, calls.count);
     this.#ends = calls.ends;
     this.#touched = touched;
-    this.#left = new Set(calls.callers.keys());
+    this.#left = new Set(Array.from({ length: calls.count }).keys());
   }
 
   /** Those that are not settled, in order. */

@@ -107,22 +107,25 @@ export class Output {
     const last = this.#length === this.#buffer.length ? this.#buffer : this.#buffer.subarray(0, this.#length);
     const used = this.#buffer;
     const queue = this.#queue;
+    const waits = socket.writableLength > 0;
     this.#buffer = NOTHING;
     this.#length = 0;
     if (socket.destroyed || socket.writableEnded) {
       this.#queue = [];
       this.#queuedBytes = 0;
     } else if (queue.length === 0) {
-      if (last.length > 0) socket.write(last);
+      if (last.length > 0) socket.write(waits ? kept(last) : last);
     } else {
       this.#queue = [];
       this.#queuedBytes = 0;
       socket.cork(); // So that they go in one.
-      for (const piece of queue) socket.write(piece);
-      if (last.length > 0) socket.write(last);
+      for (const piece of queue) socket.write(waits ? kept(piece) : piece);
+      if (last.length > 0) socket.write(waits ? kept(last) : last);
       socket.uncork();
     }
-    if (used.length === BUFFER_BYTES && socket.writableLength === 0) this.#buffers.give(used); // The system has it.
+    // The system has it, or a copy of it waits.
+    const isFree = socket.writableLength === 0 || (waits && queue.length === 0 && isLittle(last));
+    if (used.length === BUFFER_BYTES && isFree) this.#buffers.give(used);
   }
 
   /** Room for so many bytes in `#buffer`. @returns  where it begins */
@@ -160,6 +163,19 @@ export class Output {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+/** Whether something is so little beside a buffer that it should not keep one. */
+function isLittle({ length }: Uint8Array): boolean {
+  return length * 2 < BUFFER_BYTES;
+}
+
+/**
+ * What is to wait in the socket behind something else, where it keeps no more than twice of what it is: who takes nothing, and has a
+ * word said in each of many turns, would keep 16 KiB for each.
+ */
+function kept(piece: Uint8Array): Uint8Array {
+  return isLittle(piece) ? Buffer.from(piece) : piece;
+}
 
 /** Say in the heads of CONTINUATIONs of which stream they are. */
 function stampRest(buffer: Uint8Array, start: number, end: number, stream: number): void {

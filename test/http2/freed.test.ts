@@ -1,7 +1,85 @@
-/** What waits to be written keeps nothing beside itself in memory. */
+/** What was read, and what waits to be written, keeps nothing beside itself in memory, nor longer than it is needed. */
 import { expect, test } from "vitest";
 import { OK, Peer, type Seen } from "./peer.ts";
-import { get, headers, ping } from "./wire.ts";
+import { data, END_HEADERS, END_STREAM, get, headers, ping, post } from "./wire.ts";
+
+/** As Node.js reads: into memory of its own. */
+function asRead(...frames: Buffer[]): Buffer {
+  const bytes = Buffer.concat(frames);
+  const read = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(read);
+  return read;
+}
+
+const large = (id: number, last = 0) => data(id, Buffer.alloc(10_000, "x"), last);
+
+test("what was read is freed when its frames are taken", () => {
+  const peer = new Peer();
+  const read = asRead(headers(1, post(), END_HEADERS), large(1), large(1, END_STREAM));
+  peer.socket.emit("data", read);
+  expect(read.length).toBe(0);
+  expect(peer.seen[0]!.calls).toEqual(["body of 20000"]);
+});
+
+test("and what has to wait for its turn, when that is over", () => {
+  const peer = new Peer({ limits: { turnBytesMax: 15_000 } });
+  const read = asRead(headers(1, post(), END_HEADERS), large(1), large(1), large(1, END_STREAM));
+  peer.socket.emit("data", read);
+  expect(read.length).toBeGreaterThan(30_000);
+  peer.time.endTurns();
+  expect(read.length).toBe(0);
+  expect(peer.seen[0]!.calls).toEqual(["body of 30000"]);
+});
+
+test("what has to wait goes with its connection", () => {
+  const peer = new Peer({ limits: { turnBytesMax: 15_000 } });
+  const read = asRead(headers(1, post(), END_HEADERS), large(1), large(1), large(1, END_STREAM));
+  peer.socket.emit("data", read);
+  peer.socket.destroy();
+  peer.time.endTurns();
+  expect(peer.seen[0]!.calls).toEqual(["gone"]);
+});
+
+test("a body that came in one frame is there for as long as somebody is told of it, and no longer", () => {
+  const told: [string, number][] = [];
+  let body: Buffer | undefined;
+  const peer = new Peer({
+    accept(seen) {
+      seen.on.onBody = (bytes) => {
+        body = bytes;
+        told.push([bytes.toString("latin1", 0, 2), bytes.length]);
+      };
+      seen.stream.body(20_000);
+    },
+  });
+  peer.socket.emit("data", asRead(headers(1, post(), END_HEADERS), large(1, END_STREAM)));
+  expect([told, body!.length]).toEqual([[["xx", 10_000]], 0]);
+});
+
+test("frames that are cut short are freed when they are whole", () => {
+  let body: Buffer | undefined;
+  const accept = (seen: Seen) => {
+    seen.on.onBody = (bytes) => {
+      body = bytes;
+    };
+    seen.stream.body(20_000);
+  };
+  const peer = new Peer({ accept });
+  const frame = large(1, END_STREAM);
+  peer.send(headers(1, post(), END_HEADERS), frame.subarray(0, 6_000));
+  peer.send(frame.subarray(6_000));
+  expect([peer.seen[0]!.calls, body!.length, peer.arriving.taken]).toEqual([["body of 10000"], 0, 0]);
+});
+
+test("a part of a larger memory is left alone: it may be anybody's", () => {
+  const peer = new Peer();
+  const memory = Buffer.concat([
+    asRead(headers(1, post(), END_HEADERS), large(1, END_STREAM)),
+    Buffer.from("theirs"),
+  ]);
+  peer.socket.emit("data", memory.subarray(0, -6));
+  expect(memory.toString("latin1", memory.length - 6)).toBe("theirs");
+});
 
 test("a word in each of a thousand turns keeps little in a socket that takes nothing", () => {
   const kept: ArrayBufferLike[] = [];

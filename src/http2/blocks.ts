@@ -1,5 +1,6 @@
 import type { Budget } from "./budget.ts";
 import { ConnectionError, ErrorCode } from "./codes.ts";
+import { freeBuffer } from "./free-buffer.ts";
 import { FieldList } from "./head.ts";
 import { Decoder } from "./hpack/decoder.ts";
 import type { LimitName } from "./limits.ts";
@@ -71,12 +72,15 @@ export class Blocks {
   decodePieces(): FieldList {
     const block = Buffer.concat(this.#pieces);
     this.forget();
-    return this.decode(block, 0, block.length);
+    const list = this.decode(block, 0, block.length);
+    freeBuffer(block);
+    return list;
   }
 
   /** Nobody needs the pieces any more. */
   forget(): void {
     this.#room.give(this.#bytes);
+    for (const piece of this.#pieces) freeBuffer(piece);
     this.#pieces = [];
     this.#bytes = 0;
   }

@@ -39,6 +39,9 @@ export class Output {
   /** The one that is being written. */
   #buffer: Buffer = NOTHING;
   #length = 0;
+  /** The one of `Buffers` that this is, or what is left of it; and those that are full, since the last flush. */
+  #taken: Buffer | undefined;
+  #full: Buffer[] = NONE;
   #announced = false;
 
   constructor(socket: Socket, turn: Turn, buffers: Buffers, backlogBytesMax: number) {
@@ -105,11 +108,14 @@ export class Output {
     this.#announced = false;
     const socket = this.#socket;
     const last = this.#length === this.#buffer.length ? this.#buffer : this.#buffer.subarray(0, this.#length);
-    const used = this.#buffer;
+    const taken = this.#taken;
+    const full = this.#full;
     const queue = this.#queue;
     const waits = socket.writableLength > 0;
     this.#buffer = NOTHING;
     this.#length = 0;
+    this.#taken = undefined;
+    this.#full = NONE;
     if (socket.destroyed || socket.writableEnded) {
       this.#queue = [];
       this.#queuedBytes = 0;
@@ -125,7 +131,9 @@ export class Output {
     }
     // The system has it, or a copy of it waits.
     const isFree = socket.writableLength === 0 || (waits && queue.length === 0 && isLittle(last));
-    if (used.length === BUFFER_BYTES && isFree) this.#buffers.give(used);
+    if (!isFree || taken === undefined) return;
+    this.#buffers.give(taken);
+    for (const buffer of full) this.#buffers.give(buffer);
   }
 
   /** Room for so many bytes in `#buffer`. @returns  where it begins */
@@ -136,11 +144,20 @@ export class Output {
     }
     if (this.#length + bytes > this.#buffer.length) {
       this.#retire();
-      this.#buffer = bytes > BUFFER_BYTES ? Buffer.allocUnsafeSlow(bytes) : this.#buffers.take();
+      this.#buffer = bytes > BUFFER_BYTES ? Buffer.allocUnsafeSlow(bytes) : this.#take();
     }
     const at = this.#length;
     this.#length += bytes;
     return at;
+  }
+
+  #take(): Buffer {
+    if (this.#taken !== undefined) {
+      if (this.#full === NONE) this.#full = [];
+      this.#full.push(this.#taken);
+    }
+    this.#taken = this.#buffers.take();
+    return this.#taken;
   }
 
   /** A payload behind what is written, where it lies; what follows it goes on in the rest of the buffer. */
@@ -163,6 +180,7 @@ export class Output {
 }
 
 const NOTHING = Buffer.alloc(0);
+const NONE: Buffer[] = []; // Nothing is ever added to it.
 
 /** Whether something is so little beside a buffer that it should not keep one. */
 function isLittle({ length }: Uint8Array): boolean {

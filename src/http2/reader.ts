@@ -1,6 +1,7 @@
 import type { Budget } from "./budget.ts";
 import { ConnectionError, ErrorCode } from "./codes.ts";
 import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, frameLength, frameStream, PREFACE } from "./frames.ts";
+import { freeBuffer } from "./free-buffer.ts";
 import type { Turn } from "./turn.ts";
 
 /** Who takes frames, and lends room for one that is cut short. */
@@ -94,7 +95,7 @@ export class FrameReader {
       return;
     }
     const rest = this.#cut(chunk, this.#prefaceBytes < PREFACE.length ? this.#readPreface(chunk) : 0);
-    if (rest === undefined) free(whole);
+    if (rest === undefined) freeBuffer(whole);
     else {
       this.#waitWith(rest, whole);
       this.#taker.waitForTurn();
@@ -158,7 +159,7 @@ export class FrameReader {
     this.#partialBytes = 0;
     this.#taker.arriving.give(frame.length);
     this.#take(frame, 0, wanted);
-    free(frame);
+    freeBuffer(frame);
     return at;
   }
 
@@ -178,7 +179,7 @@ export class FrameReader {
       }
       const grown = Buffer.allocUnsafeSlow(size);
       this.#partial.copy(grown, 0, 0, this.#partialBytes);
-      free(this.#partial);
+      freeBuffer(this.#partial);
       this.#partial = grown;
     }
     chunk.copy(this.#partial, this.#partialBytes, from, to);
@@ -206,19 +207,6 @@ export class FrameReader {
 }
 
 const NOTHING = Buffer.alloc(0);
-
-/** Less is left to the collector: to free it costs more than it takes. */
-const FREED_BYTES_MIN = 4 * 1024;
-
-/**
- * Free what was read, now that nobody looks at it any more. The collector hardly sees what lies beside the heap: of who sends
- * much, tens of MiB were garbage before it came.
- */
-function free(bytes: Buffer): void {
-  const { buffer } = bytes; // Node.js reads each time into one of its own; a part of a larger one may be anybody's.
-  if (bytes.length >= FREED_BYTES_MIN && bytes.length === buffer.byteLength)
-    (buffer as ArrayBuffer).transfer(0);
-}
 
 /** Most frames that are cut short are of small requests. */
 const PARTIAL_BYTES_MIN = 128;

@@ -1,7 +1,7 @@
 /** What was read, and what waits to be written, keeps nothing beside itself in memory, nor longer than it is needed. */
 import { expect, test } from "vitest";
 import { OK, Peer, type Seen } from "./peer.ts";
-import { data, END_HEADERS, END_STREAM, get, headers, ping, post } from "./wire.ts";
+import { block, data, END_HEADERS, END_STREAM, frame, get, headers, ping, post } from "./wire.ts";
 
 /** As Node.js reads: into memory of its own. */
 function asRead(...frames: Buffer[]): Buffer {
@@ -98,6 +98,53 @@ test("a word in each of a thousand turns keeps little in a socket that takes not
   socket.unstick();
   expect(peer.told()).toHaveLength(1_000); // Each as it was, whatever was written to the buffers since.
 });
+
+test("what the socket has taken of many frames, and of large ones, was written in the same few buffers", () => {
+  const memory = new Set<ArrayBufferLike>();
+  const [large, small] = [Buffer.alloc(5_000, "l"), Buffer.alloc(3_000, "s")];
+  const accept = ({ stream }: Seen) => stream.answer(OK, [stream.id % 10 === 1 ? large : small]);
+  const peer = new Peer({ accept });
+  const write = peer.socket.write.bind(peer.socket);
+  peer.socket.write = (bytes) => {
+    if (bytes.buffer !== large.buffer) memory.add(bytes.buffer);
+    return write(bytes);
+  };
+  peer.openWindows();
+  for (let first = 1; first < 1_001; first += 20)
+    peer.send(...Array.from({ length: 10 }, (_, n) => headers(first + 2 * n, get())));
+  expect(peer.told().filter((told) => told.startsWith("DATA"))).toHaveLength(500);
+  expect(memory.size).toBeLessThanOrEqual(4); // Of 16 KiB, where each turn wrote 31,000 bytes and more.
+});
+
+test("header blocks in pieces are freed when they are whole", () => {
+  const peer = new Peer({ accept: ({ stream }: Seen) => stream.answer(OK) });
+  const field = block([["a", "b".repeat(60_000)]]);
+  const memory = Buffer.concat([
+    Buffer.alloc(1),
+    ...Array.from({ length: 60 }, (_, n) => inPieces(1 + 2 * n, field)),
+  ]);
+  const each = (memory.length - 1) / 60;
+  const before = process.memoryUsage().arrayBuffers;
+  for (let n = 0; n < 60; n++) {
+    peer.socket.emit("data", memory.subarray(1 + n * each, 1 + (n + 1) * each));
+    peer.time.endTurns();
+  }
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000_000); // Of 7 MB that were made.
+  expect(peer.told().filter((told) => told.startsWith("HEADERS"))).toHaveLength(60);
+});
+
+/** A request with a block that takes four frames. */
+function inPieces(id: number, field: Buffer): Buffer {
+  const whole = Buffer.concat([block(get()), field]);
+  const pieces = [0, 1, 2, 3].map((n) => whole.subarray(n * 16_000, (n + 1) * 16_000));
+  return Buffer.concat(
+    pieces.map((piece, n) =>
+      n === 0
+        ? frame("HEADERS", END_STREAM, id, piece)
+        : frame("CONTINUATION", n === 3 ? END_HEADERS : 0, id, piece),
+    ),
+  );
+}
 
 test("pieces that wait behind others in a socket are what they were", () => {
   const body = (fill: string) => Buffer.alloc(5_000, fill);

@@ -1,6 +1,6 @@
 import type { Budget } from "./budget.ts";
 import { ConnectionError, ErrorCode } from "./codes.ts";
-import { freeBuffer } from "./free-buffer.ts";
+import { freeBuffer, ownCopy } from "./free-buffer.ts";
 import { FieldList } from "./head.ts";
 import { Decoder } from "./hpack/decoder.ts";
 import type { LimitName } from "./limits.ts";
@@ -65,7 +65,7 @@ export class Blocks {
       throw tooLong("a header block in too many frames", "continuationsMax");
     if (!this.#room.take(bytes)) throw tooLong("no room for header blocks", "connectionBytesMax", "arriving");
     this.#bytes += bytes;
-    this.#pieces.push(Buffer.from(from.subarray(start, end)));
+    this.#pieces.push(ownCopy(from.subarray(start, end)));
   }
 
   /** The block that its last piece has made whole. @throws ConnectionError */

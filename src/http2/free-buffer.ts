@@ -1,3 +1,10 @@
+/** A copy in memory of its own, which nothing else keeps, and which can be freed: small buffers of Node.js share theirs. */
+export function ownCopy(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
 /** Less is left to the collector: to free it costs more than it takes. */
 const FREED_BYTES_MIN = 4 * 1024;
 

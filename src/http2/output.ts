@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { HeaderBlock } from "./block.ts";
 import { FrameType } from "./codes.ts";
 import { FRAME_HEAD_BYTES, frameLength, writeFrameHead, writeStreamId } from "./frames.ts";
+import { ownCopy } from "./free-buffer.ts";
 import type { Turn } from "./turn.ts";
 
 /** Payloads from here on are written where they lie; below, copying costs less than another buffer. */
@@ -192,7 +193,7 @@ function isLittle({ length }: Uint8Array): boolean {
  * word said in each of many turns, would keep 16 KiB for each.
  */
 function kept(piece: Uint8Array): Uint8Array {
-  return isLittle(piece) ? Buffer.from(piece) : piece;
+  return isLittle(piece) ? ownCopy(piece) : piece;
 }
 
 /** Say in the heads of CONTINUATIONs of which stream they are. */

@@ -11,7 +11,7 @@ export function keepHeapsClose(): void {
   if (!/semi[-_]space/.test(flags)) keepYoungClose(); // Who has said how large it may be has that.
 }
 
-/** How large the space for young objects may become, both halves of it: 16 MiB each, as it was up to Node.js 22. */
+/** How large the space for young objects may become, both halves of it: 16 MiB each. */
 const YOUNG_BYTES_MAX = 32 * 2 ** 20;
 
 /**

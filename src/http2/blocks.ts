@@ -1,5 +1,6 @@
 import type { Budget } from "./budget.ts";
 import { ConnectionError, ErrorCode } from "./codes.ts";
+import { freeBuffer, ownCopy } from "./free-buffer.ts";
 import { FieldList } from "./head.ts";
 import { Decoder } from "./hpack/decoder.ts";
 import type { LimitName } from "./limits.ts";
@@ -85,19 +86,22 @@ export class Blocks {
       throw tooLong("a header block in too many frames", "continuationsMax");
     if (!this.#room.take(bytes)) throw tooLong("no room for header blocks", "connectionBytesMax", "arriving");
     this.#bytes += bytes;
-    this.#pieces.push(Buffer.from(from.subarray(start, end)));
+    this.#pieces.push(ownCopy(from.subarray(start, end)));
   }
 
   /** The block that its last piece has made whole. @throws ConnectionError */
   decodePieces(): FieldList {
     const block = Buffer.concat(this.#pieces);
     this.forget();
-    return this.decode(block, 0, block.length);
+    const list = this.decode(block, 0, block.length);
+    freeBuffer(block);
+    return list;
   }
 
   /** Nobody needs the pieces any more. */
   forget(): void {
     this.#room.give(this.#bytes);
+    for (const piece of this.#pieces) freeBuffer(piece);
     this.#pieces = [];
     this.#bytes = 0;
   }

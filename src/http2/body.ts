@@ -1,6 +1,7 @@
 import type { Budget } from "./budget.ts";
 import { HeldBytes } from "./held.ts";
 import { UNSAID } from "./lingering.ts";
+import { Pages } from "./pages.ts";
 import type { StreamListener, Unread } from "./stream.ts";
 
 /** What the peer may send of a body. */
@@ -24,6 +25,7 @@ type Reading =
 export class RequestBody {
   ended = false;
   readonly #room: Budget;
+  readonly #pages: Pages;
   readonly #window: BodyWindow;
   readonly #announcedBytes: number;
   #listener: StreamListener | undefined;
@@ -36,9 +38,13 @@ export class RequestBody {
   /** What was taken of `#room`. */
   #charged = 0;
 
-  /** @param announcedBytes  by content-length; -1 without it */
-  constructor(room: Budget, announcedBytes: number, window: BodyWindow) {
+  /**
+   * @param pages           where it is held, as far as there is `room`
+   * @param announcedBytes  by content-length; -1 without it
+   */
+  constructor(room: Budget, pages: Pages, announcedBytes: number, window: BodyWindow) {
     this.#room = room;
+    this.#pages = pages;
     this.#announcedBytes = announcedBytes;
     this.#window = window;
   }
@@ -174,7 +180,7 @@ export class RequestBody {
   /** Put it behind what is held. */
   #hold(piece: Buffer): boolean {
     if (this.#held.length + piece.length > this.#bytesMax) return this.#unread("too-large");
-    if (this.#held === NOTHING_HELD) this.#held = new HeldBytes();
+    if (this.#held === NOTHING_HELD) this.#held = new HeldBytes(this.#pages);
     const most = this.#announcedBytes >= 0 ? this.#announcedBytes : this.#bytesMax;
     return this.#held.add(piece, most, (bytes) => this.#charge(bytes)) || this.#unread("no-room");
   }
@@ -198,4 +204,4 @@ export class RequestBody {
 }
 
 /** What most hold, whose body comes in one frame: nothing is ever added to it. */
-const NOTHING_HELD = new HeldBytes();
+const NOTHING_HELD = new HeldBytes(new Pages());

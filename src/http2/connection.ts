@@ -17,6 +17,7 @@ import { TABLE_BYTES_MAX } from "./hpack/dynamic-table.ts";
 import { type Http2Limits, type LimitName, type LimitNames, tooMuch } from "./limits.ts";
 import type { OpenStream } from "./open-stream.ts";
 import { type Buffers, Output } from "./output.ts";
+import type { Pages } from "./pages.ts";
 import type { PeerSettings } from "./peer-settings.ts";
 import { FrameReader } from "./reader.ts";
 import { Receiver, type ReceivingConnection } from "./receiver.ts";
@@ -32,6 +33,7 @@ export interface Shared {
   readonly limitNames: LimitNames;
   readonly turn: Turn;
   readonly buffers: Buffers;
+  readonly pages: Pages;
   readonly arriving: Budget;
   readonly leaving: Budget;
   now(): number;
@@ -54,6 +56,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
   readonly sender: Sender;
   readonly arriving: Share;
   readonly leaving: Share;
+  readonly pages: Pages;
   readonly streams = new Map<number, OpenStream>();
   readonly ending: Ending;
   readonly overTls: boolean;
@@ -75,6 +78,7 @@ export class Connection implements ReceivingConnection, WatchedConnection {
     this.limits = limits;
     this.turn = turn;
     this.socket = socket;
+    this.pages = shared.pages;
     this.#shared = shared;
     this.arriving = new Share(shared.arriving, limits.connectionBytesMax);
     this.leaving = new Share(shared.leaving, limits.leavingBytesMax);

@@ -3,6 +3,7 @@ import type { Budget } from "./budget.ts";
 import { Connection, type Shared } from "./connection.ts";
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits, type LimitNames } from "./limits.ts";
 import { Buffers } from "./output.ts";
+import { Pages } from "./pages.ts";
 import type { ServerStream, StreamListener } from "./stream.ts";
 import type { Time } from "./time.ts";
 import { Turn } from "./turn.ts";
@@ -43,6 +44,8 @@ export interface Held {
   readonly arrivingBytes: number;
   /** Of answers, in bytes. */
   readonly leavingBytes: number;
+  /** What may be in memory for that of requests, in bytes: it comes in large pieces, and goes when none of one is held. */
+  readonly pagesBytes: number;
 }
 
 /** How often connections are looked at. */
@@ -69,6 +72,7 @@ export class Http2Engine {
       limitNames: options.limitNames ?? {},
       turn: new Turn(time),
       buffers: new Buffers(),
+      pages: new Pages(),
       arriving,
       leaving,
       now: () => time.monotonic(),
@@ -103,7 +107,8 @@ export class Http2Engine {
       arrivingBytes += connection.arriving.taken;
       leavingBytes += connection.leaving.taken;
     }
-    return { connections: this.#connections.size, streams, arrivingBytes, leavingBytes };
+    const { bytes: pagesBytes } = this.#shared.pages;
+    return { connections: this.#connections.size, streams, arrivingBytes, leavingBytes, pagesBytes };
   }
 
   /** End the oldest connection that no request came on, for another. @returns  whether there was one */
@@ -138,12 +143,14 @@ export class Http2Engine {
 
   #look(): void {
     for (const connection of [...this.#connections]) connection.watch();
+    this.#shared.pages.look();
   }
 
   #closed(connection: Connection): void {
     this.#connections.delete(connection);
     this.#unused.delete(connection);
     if (this.#connections.size > 0) return;
+    this.#shared.pages.freeEmpty();
     this.#stopLooking?.();
     this.#stopLooking = undefined;
   }

@@ -7,6 +7,7 @@ import { ReceiveWindow } from "./flow.ts";
 import { windowUpdateFrame } from "./frames.ts";
 import type { RequestHead } from "./head.ts";
 import type { Http2Limits } from "./limits.ts";
+import type { Pages } from "./pages.ts";
 import type { Closed, ServerStream, StreamListener } from "./stream.ts";
 
 /** What a stream needs of its connection. */
@@ -14,6 +15,8 @@ export interface StreamHost extends AnsweringConnection {
   readonly limits: Http2Limits;
   /** Room for requests. */
   readonly arriving: Budget;
+  /** Where they are held. */
+  readonly pages: Pages;
   readonly overTls: boolean;
   readonly remoteAddress: string | undefined;
   readonly socket: Socket;
@@ -67,7 +70,7 @@ export class OpenStream implements ServerStream {
     this.#headCharge = headCharge;
     this.sending = new Answer(this);
     this.receiveWindow = new ReceiveWindow(connection.limits.streamWindowBytes);
-    this.#body = new RequestBody(connection.arriving, head.contentLength, this);
+    this.#body = new RequestBody(connection.arriving, connection.pages, head.contentLength, this);
   }
 
   get turn(): number {

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { HeaderBlock } from "./block.ts";
 import { FrameType } from "./codes.ts";
 import { FRAME_HEAD_BYTES, frameLength, writeFrameHead, writeStreamId } from "./frames.ts";
+import { ownCopy } from "./free-buffer.ts";
 import type { Turn } from "./turn.ts";
 
 /** Payloads from here on are written where they lie; below, copying costs less than another buffer. */
@@ -39,6 +40,9 @@ export class Output {
   /** The one that is being written. */
   #buffer: Buffer = NOTHING;
   #length = 0;
+  /** The one of `Buffers` that this is, or what is left of it; and those that are full, since the last flush. */
+  #taken: Buffer | undefined;
+  #full: Buffer[] = NONE;
   #announced = false;
 
   constructor(socket: Socket, turn: Turn, buffers: Buffers, backlogBytesMax: number) {
@@ -105,24 +109,32 @@ export class Output {
     this.#announced = false;
     const socket = this.#socket;
     const last = this.#length === this.#buffer.length ? this.#buffer : this.#buffer.subarray(0, this.#length);
-    const used = this.#buffer;
+    const taken = this.#taken;
+    const full = this.#full;
     const queue = this.#queue;
+    const waits = socket.writableLength > 0;
     this.#buffer = NOTHING;
     this.#length = 0;
+    this.#taken = undefined;
+    this.#full = NONE;
     if (socket.destroyed || socket.writableEnded) {
       this.#queue = [];
       this.#queuedBytes = 0;
     } else if (queue.length === 0) {
-      if (last.length > 0) socket.write(last);
+      if (last.length > 0) socket.write(waits ? kept(last) : last);
     } else {
       this.#queue = [];
       this.#queuedBytes = 0;
       socket.cork(); // So that they go in one.
-      for (const piece of queue) socket.write(piece);
-      if (last.length > 0) socket.write(last);
+      for (const piece of queue) socket.write(waits ? kept(piece) : piece);
+      if (last.length > 0) socket.write(waits ? kept(last) : last);
       socket.uncork();
     }
-    if (used.length === BUFFER_BYTES && socket.writableLength === 0) this.#buffers.give(used); // The system has it.
+    // The system has it, or a copy of it waits.
+    const isFree = socket.writableLength === 0 || (waits && queue.length === 0 && isLittle(last));
+    if (!isFree || taken === undefined) return;
+    this.#buffers.give(taken);
+    for (const buffer of full) this.#buffers.give(buffer);
   }
 
   /** Room for so many bytes in `#buffer`. @returns  where it begins */
@@ -133,11 +145,20 @@ export class Output {
     }
     if (this.#length + bytes > this.#buffer.length) {
       this.#retire();
-      this.#buffer = bytes > BUFFER_BYTES ? Buffer.allocUnsafeSlow(bytes) : this.#buffers.take();
+      this.#buffer = bytes > BUFFER_BYTES ? Buffer.allocUnsafeSlow(bytes) : this.#take();
     }
     const at = this.#length;
     this.#length += bytes;
     return at;
+  }
+
+  #take(): Buffer {
+    if (this.#taken !== undefined) {
+      if (this.#full === NONE) this.#full = [];
+      this.#full.push(this.#taken);
+    }
+    this.#taken = this.#buffers.take();
+    return this.#taken;
   }
 
   /** A payload behind what is written, where it lies; what follows it goes on in the rest of the buffer. */
@@ -160,6 +181,20 @@ export class Output {
 }
 
 const NOTHING = Buffer.alloc(0);
+const NONE: Buffer[] = []; // Nothing is ever added to it.
+
+/** Whether something is so little beside a buffer that it should not keep one. */
+function isLittle({ length }: Uint8Array): boolean {
+  return length * 2 < BUFFER_BYTES;
+}
+
+/**
+ * What is to wait in the socket behind something else, where it keeps no more than twice of what it is: who takes nothing, and has a
+ * word said in each of many turns, would keep 16 KiB for each.
+ */
+function kept(piece: Uint8Array): Uint8Array {
+  return isLittle(piece) ? ownCopy(piece) : piece;
+}
 
 /** Say in the heads of CONTINUATIONs of which stream they are. */
 function stampRest(buffer: Uint8Array, start: number, end: number, stream: number): void {

@@ -1,6 +1,7 @@
 import type { Budget } from "./budget.ts";
 import { ConnectionError, ErrorCode } from "./codes.ts";
 import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, frameLength, frameStream, PREFACE } from "./frames.ts";
+import { freeBuffer } from "./free-buffer.ts";
 import type { Turn } from "./turn.ts";
 
 /** Who takes frames, and lends room for one that is cut short. */
@@ -42,6 +43,8 @@ export class FrameReader {
   #partialSince = 0;
   /** What is left for the next turn. */
   #rest: Buffer = NOTHING;
+  /** And what it is a part of, which is freed behind it. */
+  #restOf: Buffer = NOTHING;
   #turnNumber = -1;
   #framesLeft = 0;
   #bytesLeft = 0;
@@ -67,8 +70,17 @@ export class FrameReader {
     this.#partialSince = this.#taker.now();
   }
 
-  /** @throws ConnectionError */
+  /**
+   * What was read, which is the reader's from now on: nothing of it is there any more once it is taken.
+   *
+   * @throws ConnectionError
+   */
   read(chunk: Buffer): void {
+    this.#read(chunk, chunk);
+  }
+
+  /** @param whole  what it is a part of */
+  #read(chunk: Buffer, whole: Buffer): void {
     if (!this.#taker.hears) return;
     const { turnFramesMax, turnBytesMax } = this.#limits;
     const { number, crowd } = this.#turn;
@@ -77,23 +89,32 @@ export class FrameReader {
       this.#framesLeft = turnFramesMax / crowd;
       this.#bytesLeft = turnBytesMax / crowd;
     }
-    if (this.waits)
-      this.#rest = Buffer.concat([this.#rest, chunk]); // Came though it was paused.
-    else this.#cut(chunk, this.#prefaceBytes < PREFACE.length ? this.#readPreface(chunk) : 0);
+    if (this.waits) {
+      const rest = Buffer.concat([this.#rest, chunk]); // Came though it was paused.
+      this.#waitWith(rest, rest);
+      return;
+    }
+    const rest = this.#cut(chunk, this.#prefaceBytes < PREFACE.length ? this.#readPreface(chunk) : 0);
+    if (rest === undefined) freeBuffer(whole);
+    else {
+      this.#waitWith(rest, whole);
+      this.#taker.waitForTurn();
+    }
   }
 
   /** What was left of the turn before. @throws ConnectionError */
   readRest(): void {
-    const rest = this.#rest;
+    const [rest, whole] = [this.#rest, this.#restOf];
     if (rest.length === 0) return;
-    this.#rest = NOTHING;
-    this.read(rest);
+    this.#waitWith(NOTHING, NOTHING);
+    this.#read(rest, whole);
   }
 
   /** Give back all that is held. */
   close(): void {
     this.#taker.arriving.give(this.#partial.length);
-    this.#partial = this.#rest = NOTHING;
+    this.#partial = NOTHING;
+    this.#waitWith(NOTHING, NOTHING);
     this.#partialBytes = 0;
   }
 
@@ -106,22 +127,23 @@ export class FrameReader {
     return length;
   }
 
-  #cut(chunk: Buffer, from: number): void {
+  /** @returns  what is left for the next turn; undefined: nothing */
+  #cut(chunk: Buffer, from: number): Buffer | undefined {
     let at = this.#partialBytes > 0 ? this.#completePartial(chunk, from) : from;
     while (this.#taker.hears && at < chunk.length) {
       if (this.#framesLeft <= 0 || this.#bytesLeft <= 0) {
-        this.#waitForTurn(at === 0 ? chunk : chunk.subarray(at));
-        return;
+        return at === 0 ? chunk : chunk.subarray(at);
       }
       const end = at + FRAME_HEAD_BYTES + (chunk.length - at < FRAME_HEAD_BYTES ? 0 : lengthOf(chunk, at));
       if (end > chunk.length) {
         this.#partialSince = this.#taker.now();
         this.#completePartial(chunk, at);
-        return;
+        return undefined;
       }
       this.#take(chunk, at, end);
       at = end;
     }
+    return undefined;
   }
 
   /** Put as much of a chunk behind what is there of a frame as that lacks. @returns  where the chunk goes on */
@@ -137,6 +159,7 @@ export class FrameReader {
     this.#partialBytes = 0;
     this.#taker.arriving.give(frame.length);
     this.#take(frame, 0, wanted);
+    freeBuffer(frame);
     return at;
   }
 
@@ -156,6 +179,7 @@ export class FrameReader {
       }
       const grown = Buffer.allocUnsafeSlow(size);
       this.#partial.copy(grown, 0, 0, this.#partialBytes);
+      freeBuffer(this.#partial);
       this.#partial = grown;
     }
     chunk.copy(this.#partial, this.#partialBytes, from, to);
@@ -176,9 +200,9 @@ export class FrameReader {
     this.#bytesLeft -= end - at;
   }
 
-  #waitForTurn(rest: Buffer): void {
+  #waitWith(rest: Buffer, whole: Buffer): void {
     this.#rest = rest;
-    this.#taker.waitForTurn();
+    this.#restOf = whole;
   }
 }
 

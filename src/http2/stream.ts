@@ -19,8 +19,8 @@ export interface StreamListener {
    */
   onStart(start: Buffer): void;
   /**
-   * All of a body. Where it came in one frame this is a view of what was read from the socket: who keeps it for longer
-   * than until the answer copies it, or keeps all that came with it.
+   * All of a body. Where it came in one frame this is a view of what was read from the socket, and gone when this returns:
+   * who needs it for longer copies it.
    */
   onBody(body: Buffer): void;
   /** A piece of it, in the same way. */

@@ -109,7 +109,7 @@ property.prop([FIELDS], { numRuns: 60 })(
 test("in the end nothing is left", async () => {
   client.close();
   echo.engine.drain(1_000);
-  const nothing = { connections: 0, streams: 0, arrivingBytes: 0, leavingBytes: 0 };
+  const nothing = { connections: 0, streams: 0, arrivingBytes: 0, leavingBytes: 0, pagesBytes: 0 };
   await expect.poll(() => echo.engine.held).toEqual(nothing);
   expect([echo.arriving.taken, echo.leaving.taken, echo.defects]).toEqual([0, 0, []]);
 });

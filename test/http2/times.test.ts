@@ -49,7 +49,13 @@ describe("a connection is cut that", () => {
     expect(peer.ended).toBe(true);
     peer.time.pass(2);
     expect(peer.socket.destroyed).toBe(true);
-    expect(peer.engine.held).toEqual({ connections: 0, streams: 0, arrivingBytes: 0, leavingBytes: 0 });
+    expect(peer.engine.held).toEqual({
+      connections: 0,
+      streams: 0,
+      arrivingBytes: 0,
+      leavingBytes: 0,
+      pagesBytes: 0,
+    });
   });
 
   test("does not acknowledge our settings", () => {

@@ -83,7 +83,13 @@ export class Checker {
   checkEnd(): void {
     const peer = this.#peer;
     assert.equal(peer.time.endTurns() < 1_000, true, "it goes on without an end");
-    assert.deepEqual(peer.engine.held, { connections: 0, streams: 0, arrivingBytes: 0, leavingBytes: 0 });
+    assert.deepEqual(peer.engine.held, {
+      connections: 0,
+      streams: 0,
+      arrivingBytes: 0,
+      leavingBytes: 0,
+      pagesBytes: 0,
+    });
     assert.deepEqual([peer.arriving.taken, peer.leaving.taken, peer.time.regulars], [0, 0, 0]);
     for (const { calls, stream } of this.#answerer.taken) {
       const closes = calls.filter((call) => call === "answered" || call === "reset" || call === "gone");

@@ -1,8 +1,8 @@
 /**
- * All attacks of attacks.ts against the server on a port, from now on until the process is ended. Says
- * again and again how many connections each has had, a line of JSON.
+ * Attacks of attacks.ts against the server on a port, from now on until the process is ended. Says again and again how many
+ * connections each has had, a line of JSON.
  *
- *   node test/proofs/http2/attacks/attackers.ts PORT
+ *   node test/proofs/http2/attacks/attackers.ts PORT NAME...
  */
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -14,9 +14,10 @@ const NEXT_MS = 5;
 /** So much in one write, as somebody does who is in a hurry. */
 const WRITE_BYTES = 64 * 1024;
 
-const port = Number(process.argv[2]);
+const [port, names] = [Number(process.argv[2]), process.argv.slice(3)];
 const had: Record<string, number> = {};
-for (const [name, attacker] of Object.entries(ATTACKERS)) {
+for (const name of names) {
+  const attacker = ATTACKERS[name]!;
   had[name] = 0;
   const speeches = attacker.speeches.map((speech) => [...inWrites(speech())]); // So that to say it costs next to nothing.
   for (let n = 0; n < attacker.connections; n++) void attackAgain(name, attacker, speeches);

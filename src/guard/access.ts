@@ -24,7 +24,7 @@ export class Granted implements Access {
   readonly #head: CallHead;
   readonly #granting: Granting;
   /** What was asked for and is permitted, of a call that goes on: to be asked for again. */
-  readonly #asked: Asked[] | undefined;
+  readonly #asked: Need[] | undefined;
 
   /** @param goesOn  whether it is a call that may outlast what its permit stands on */
   constructor(verified: Verified, head: CallHead, granting: Granting, goesOn = false) {
@@ -119,7 +119,7 @@ export class Granted implements Access {
 const ASKED_MAX = 1_000;
 
 /** What was asked for. */
-interface Asked {
+interface Need {
   readonly needed: Permissions;
   readonly target: Target;
 }

@@ -1,8 +1,10 @@
 import type { Budget } from "./budget.ts";
 import { HeldBytes } from "./held.ts";
-import { UNSAID } from "./lingering.ts";
 import { Pages } from "./pages.ts";
 import type { StreamListener, Unread } from "./stream.ts";
+
+/** Of how long a body is, where nobody has said. */
+export const UNSAID = Number.POSITIVE_INFINITY;
 
 /** What the peer may send of a body. */
 interface BodyWindow {

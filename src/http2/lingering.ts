@@ -1,3 +1,4 @@
+import { UNSAID } from "./body.ts";
 import type { ClosedStreams } from "./closed-streams.ts";
 import { ErrorCode } from "./codes.ts";
 import type { ReceiveWindow, SendWindow } from "./flow.ts";
@@ -9,9 +10,6 @@ export const LINGER_BYTES = 64 * 1024;
 
 /** And for so long, in milliseconds, to the second; what has not ended by then is reset. */
 export const LINGER_MS = 1_000;
-
-/** Of how long a body is, where nobody has said. */
-export const UNSAID = Number.POSITIVE_INFINITY;
 
 /** A stream whose answer has left before its request has ended. */
 interface AnsweredEarly {

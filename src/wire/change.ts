@@ -6,7 +6,7 @@ import type { Settled } from "../service/call.ts";
 import { WireWriter } from "./writer.ts";
 
 /** One operation, and the request id it came with. */
-export interface Asked {
+export interface SingleChange {
   readonly op: Op;
   readonly requestId: string | undefined;
 }
@@ -29,7 +29,7 @@ const MUST_EXIST = 0x20;
 export function readPlainChange(
   bytes: Buffer,
   verb: typeof Verb.INCREMENT | typeof Verb.DECREMENT,
-): Asked | undefined {
+): SingleChange | undefined {
   const end = bytes.length;
   let name: string | undefined;
   let amount: bigint | undefined;

@@ -7,10 +7,10 @@ import type { Access } from "./authorise.ts";
 import { about, type CallContext, type Refused } from "./call.ts";
 
 /** What of a call for the writer is not who calls. */
-type Asked = Pick<Call, "requestId" | "ops" | "allOrNothing" | "takes">;
+type CallFields = Pick<Call, "requestId" | "ops" | "allOrNothing" | "takes">;
 
 /** A call for the writer, by who makes it. */
-export function toCall(context: CallContext, { requestId, ops, allOrNothing, takes }: Asked): Call {
+export function toCall(context: CallContext, { requestId, ops, allOrNothing, takes }: CallFields): Call {
   const { caller, callerName, formerCaller, deadline, parts } = context;
   const cancelled = () => context.cancelled();
   return {

@@ -5,7 +5,7 @@ import type { Refusal } from "../../core/errors.ts";
 import { type Op, Verb } from "../../core/op.ts";
 import type { Settled } from "../../service/call.ts";
 import type { Writer } from "../../service/writer.ts";
-import { type Asked, readPlainChange, writeOutcomeResponse } from "../../wire/change.ts";
+import { readPlainChange, type SingleChange, writeOutcomeResponse } from "../../wire/change.ts";
 import { asPermitted, opDenial, toCall } from "./by-caller.ts";
 import { about, type Refused, tooLarge, type UnaryMethod } from "./call.ts";
 import { permissionOf } from "./permissions.ts";
@@ -64,7 +64,7 @@ interface OpMethodInit<I extends DescMessage, O extends DescMessage> {
   /** The operation that a request asks for, its shape checked; or why it asks for none. */
   toOp(request: MessageShape<I>): Op | Refusal;
   /** The same from the bytes of a request, where that is fast; undefined leaves it to toOp. */
-  readPlain?(bytes: Buffer): Asked | undefined;
+  readPlain?(bytes: Buffer): SingleChange | undefined;
   /** The encoded response to the operation, applied. */
   respond(op: Op, settled: Settled): Uint8Array;
 }
@@ -101,7 +101,7 @@ export function opMethod<I extends DescMessage, O extends DescMessage>(init: OpM
 function read<I extends DescMessage, O extends DescMessage>(
   { method, toOp }: OpMethodInit<I, O>,
   bytes: Buffer,
-): Asked | Refusal {
+): SingleChange | Refusal {
   const request = readRequest(method.input, bytes);
   if ("code" in request) return request;
   const { requestId } = request.message as { requestId?: string };

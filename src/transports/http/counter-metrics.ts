@@ -80,13 +80,13 @@ function refuse(response: HttpResponse, refusal: Refused): true {
 const PAGE = 1_000;
 
 /** What a query asks for. */
-interface Asked {
+interface MetricsQuery {
   readonly prefix: string;
   /** By the names that labels have in Prometheus, what they are called here. */
   readonly labels: ReadonlyMap<string, string>;
 }
 
-function askedIn(query: string): Asked | Refusal {
+function askedIn(query: string): MetricsQuery | Refusal {
   const parameters = parametersOf(query);
   if (parameters === undefined)
     return { code: "MALFORMED_MESSAGE", part: "query", expected: "must have whole escapes (%25 for %)" };
@@ -107,7 +107,7 @@ function askedIn(query: string): Asked | Refusal {
   return "code" in labels ? labels : { prefix: given.get("prefix") ?? "", labels };
 }
 
-function labelsIn(text: string): Asked["labels"] | Refusal {
+function labelsIn(text: string): MetricsQuery["labels"] | Refusal {
   const labels = new Map<string, string>();
   for (const key of text === "" ? [] : text.split(",")) {
     if (!/^[a-z0-9_.-]{1,63}$/.test(key))
@@ -138,7 +138,7 @@ function tooManyOf(most: number): Refusal {
 }
 
 /** Prometheus has floats: it loses the last digits of what is beyond 2^53, which stand here. */
-function textOfCounters(counters: readonly Counter[], labels: Asked["labels"]): string {
+function textOfCounters(counters: readonly Counter[], labels: MetricsQuery["labels"]): string {
   if (counters.length === 0) return "";
   const lines = counters.map((counter) => {
     const pairs = [["name", counter.name]];

@@ -21,7 +21,7 @@ import type { Call, Session, Statement } from "../connection/session.ts";
 import { SERVED } from "../copy-lock.ts";
 import type { PoliciesInDatabase } from "../policies.ts";
 import { CounterIds } from "./counter-ids.ts";
-import { type Asked, Loading } from "./loading.ts";
+import { type CommitPart, Loading } from "./loading.ts";
 import type { LockedCounters } from "./locked.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { HELD, heldFrom } from "./sweeping.ts";
@@ -103,7 +103,7 @@ export class Commits {
   }
 
   /** @throws the server's error when a lock could not be had; else as a store does */
-  async #commit(asked: Asked, context: Given, runMs: number): Promise<Outcomes> {
+  async #commit(asked: CommitPart, context: Given, runMs: number): Promise<Outcomes> {
     // Before the transaction, because another connection gets them: who holds locks waits for no connection. One for each
     // name, whose counter is missing or has expired, and for each deletion: what was made in a batch does not expire in it.
     const { names, deletions } = asked.touched;
@@ -206,7 +206,7 @@ export class Commits {
 type Given = Pick<Context, "uidSeed" | "only">;
 
 /** One attempt at it, with an id for each counter that it might make. */
-interface Attempt extends Asked {
+interface Attempt extends CommitPart {
   readonly spareIds: readonly bigint[];
 }
 

@@ -12,7 +12,7 @@ import { COUNTER_COLUMNS, DETAIL_COLUMNS, toCounter, toFixed, toFollowed } from 
 import type { RequestIds } from "./request-ids.ts";
 
 /** What is to be committed: a batch, what it touches, and which of its calls are meant. */
-export interface Asked {
+export interface CommitPart {
   readonly batch: Batch;
   readonly touched: Touched;
   /** All when undefined. */
@@ -48,7 +48,7 @@ export class Loading {
    *
    * @param runMs  the running time of the service, in milliseconds
    */
-  async load(session: Session, { batch, touched, only, lockMs }: Asked, runMs: number) {
+  async load(session: Session, { batch, touched, only, lockMs }: CommitPart, runMs: number) {
     const keys = requestKeys(batch, touched);
     const given = keysToFind(keys, only);
     const wanted = only === undefined ? undefined : indexesOf(batch, touched, only);

@@ -9,7 +9,7 @@ type Answer<Result> =
   | { readonly refused: { readonly code: ErrorCode; readonly message: string } };
 
 /** What another process is to do with files that this one serves. */
-export interface Asked<Request, Progress> {
+export interface Task<Request, Progress> {
   /** What it runs: a module that calls `answerOnce`. */
   readonly module: URL;
   readonly request: Request;
@@ -32,7 +32,7 @@ export async function askProcess<Request extends object, Progress, Result>({
   failed,
   onProgress,
   signal,
-}: Asked<Request, Progress>): Promise<Result> {
+}: Task<Request, Progress>): Promise<Result> {
   const child = fork(module, [], {
     // Nothing of what this process was started with: its environment may have secrets, and its flags are its own.
     env: {},

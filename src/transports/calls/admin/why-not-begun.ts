@@ -5,7 +5,7 @@ import { readRequest } from "../shape.ts";
 import { onlyMessage, type StreamContext } from "../stream.ts";
 
 /** What is asked of a server about all that its store keeps. */
-interface Asked {
+interface WholeStoreCall {
   readonly requests: AsyncIterable<Buffer>;
   readonly context: Pick<StreamContext, "access">;
   readonly requestBytesMax: number;
@@ -16,7 +16,7 @@ interface Asked {
 /** Why it is not begun: its one message is none, its caller may not, or nobody is asked who they are; undefined: it is. */
 export async function whyNotBegun(
   method: DescMethodServerStreaming,
-  { requests, context, requestBytesMax, authenticates }: Asked,
+  { requests, context, requestBytesMax, authenticates }: WholeStoreCall,
 ): Promise<Refused | undefined> {
   const bytes = await onlyMessage(requests);
   if ("code" in bytes) return bytes;

@@ -23,7 +23,8 @@ it.each([
     /\/node_modules\/(zod|@bufbuild\/protovalidate|better-sqlite3|pino|pino-pretty|yaml|cli-progress)\//;
   const ours = loaded.filter((url) => !url.includes("/node_modules/"));
   // Small files that know nothing of the server.
-  const shared = /\/src\/(config\/(error|quantity)|core\/(errors|grants|name|pace|permissions|secrets))\./;
+  const shared =
+    /\/src\/(config\/(error|quantity)|core\/(errors|grants|name|pace|permissions|prefixes|secrets))\./;
   expect(ours.filter((url) => served.test(url) && !shared.test(url))).toEqual([]);
   expect(loaded.filter((url) => packages.test(url))).toEqual([]);
 });

@@ -146,7 +146,7 @@ describeWith([BROWSER], "a history, on the page", () => {
     await page.locator("dialog .facts").getByText(said!).waitFor(); // For the eye too.
     await keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    expect(await page.evaluate("document.activeElement.ariaLabel")).toBe("History of visits");
+    await expect.poll(() => page.evaluate("document.activeElement.ariaLabel")).toBe("History of visits");
   });
 
   it("is a table with every number of the plots", async () => {

@@ -61,7 +61,7 @@ describeWith([BROWSER], "the server, on the page", () => {
     expect(await warned.count()).toBe(0);
     await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "detached" });
-    expect(await page.locator(":focus").textContent()).toBe("Server");
+    await expect.poll(() => page.evaluate("document.activeElement.textContent")).toBe("Server");
   });
 
   it("one that cannot be asked is said to be so", async () => {

@@ -101,14 +101,11 @@ export class Granted implements Access {
       this.#asked.push({ needed, target });
   }
 
-  charge(operations: number): Refusal | undefined {
-    const refusal = this.#granting.rates?.charge(
-      this.#verified,
-      this.#granting.addressOf(this.#head),
-      operations,
-    );
+  charge(operations: number, counted = 0): Refusal | undefined {
+    const { rates } = this.#granting;
+    const address = this.#granting.addressOf(this.#head);
+    const refusal = rates?.charge(this.#verified, address, operations, counted);
     if (refusal !== undefined) {
-      const address = this.#granting.addressOf(this.#head);
       this.#granting.denied(denialOf(refusal, this.#head, address, this.#verified));
     }
     return refusal;

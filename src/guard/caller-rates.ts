@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Refusal } from "../core/errors.ts";
 import { AddressBuckets } from "./address-buckets.ts";
 import { type Count, Counts, newCount } from "./counts.ts";
-import { type Bucket, taken, waitMs } from "./gcra.ts";
+import { type Bucket, FULL, givenBack, taken, waitMs } from "./gcra.ts";
 import type { Counted, Rate, Rates } from "./rate.ts";
 
 /** How often callers may, who have no rate of their own. */
@@ -69,9 +69,10 @@ export class CallerRates implements Rates {
     return this.#draw(1, 1, nowMs);
   }
 
-  charge(caller: Counted, address: string, operations: number): Refusal | undefined {
+  charge(caller: Counted, address: string, operations: number, counted = 0): Refusal | undefined {
     if (!this.areOf(caller)) return undefined;
     this.#find(caller, address);
+    this.#giveBack(counted);
     // Others wait until all of their bucket is full, and owe the rest: they are known, and can be spoken to.
     if (isVisitor(caller.credential)) {
       const most = Math.min(
@@ -81,7 +82,7 @@ export class CallerRates implements Rates {
       );
       if (operations >= most) return tooManyAtOnce(most);
     }
-    return this.#draw(0, operations, this.#clock.monotonic());
+    return this.#draw(0, operations + counted, this.#clock.monotonic());
   }
 
   /** All that a call of somebody is taken from who is counted. */
@@ -100,15 +101,30 @@ export class CallerRates implements Rates {
     }
   }
 
-  /** Count by a rate: by its buckets, which are made when it is another than before. */
+  /**
+   * Count by a rate: by its buckets, which are made when it is another than before. Those are full: what was owed at the
+   * rate before would keep callers waiting for as long as that would have taken.
+   */
   #add(count: Count, rate: Rate, visits: boolean): void {
     if (count.rate !== rate || count.visits !== visits) {
+      if (count.rate !== undefined && !isSame(count.rate, rate))
+        count.callsAtMs = count.operationsAtMs = FULL;
       count.rate = rate;
       count.visits = visits;
       count.calls = callsOf(rate);
       count.operations = operationsOf(rate, visits);
     }
     this.#drawn[this.#drawnCount++] = count;
+  }
+
+  /** What is not done after all. The call was made, and was read. */
+  #giveBack(operations: number): void {
+    if (operations === 0) return;
+    for (let i = 0; i < this.#drawnCount; i++) {
+      const count = this.#drawn[i]!;
+      if (count.operations !== undefined)
+        count.operationsAtMs = givenBack(count.operations, count.operationsAtMs, operations);
+    }
   }
 
   #draw(calls: number, operations: number, nowMs: number): Refusal | undefined {
@@ -133,6 +149,16 @@ export class CallerRates implements Rates {
 /** Whoever calls without a credential, or with a capability token: anybody may be that. */
 function isVisitor(credential: Counted["credential"]): boolean {
   return credential === "none" || credential === "capability";
+}
+
+function isSame(one: Rate, other: Rate): boolean {
+  const { calls, callsBurst, operations, operationsBurst } = other;
+  return (
+    one.calls === calls &&
+    one.callsBurst === callsBurst &&
+    one.operations === operations &&
+    one.operationsBurst === operationsBurst
+  );
 }
 
 function tooManyAtOnce(most: number): Refusal {

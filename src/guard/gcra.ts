@@ -37,5 +37,10 @@ export function taken({ perSecond }: Bucket, fullAtMs: number, amount: number, n
   return Math.max(fullAtMs, nowMs) + (amount * 1_000) / perSecond;
 }
 
+/** When it will be full once an amount that was taken is back. */
+export function givenBack({ perSecond }: Bucket, fullAtMs: number, amount: number): number {
+  return fullAtMs - (amount * 1_000) / perSecond;
+}
+
 /** What sums of fractions may be off by. */
 const ROUNDING_MS = 1e-6;

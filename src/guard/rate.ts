@@ -24,8 +24,13 @@ export interface Rates {
    * @returns            why it is one too many; undefined: it is not
    */
   head(caller: Counted, address: string, monotonicMs?: number): Refusal | undefined;
-  /** Count operations of a call beyond the first. */
-  charge(caller: Counted, address: string, operations: number): Refusal | undefined;
+  /**
+   * Count operations of a call beyond those that were counted before.
+   *
+   * @param counted  how many of those are refused with these, and so are given back when these are one too many; with them
+   *                 they are one amount: so what is more than all at once waits until all is there
+   */
+  charge(caller: Counted, address: string, operations: number, counted?: number): Refusal | undefined;
 }
 
 /** Whose calls are counted. */

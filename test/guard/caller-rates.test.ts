@@ -4,7 +4,7 @@ import { whyNoNetwork } from "../../src/config/networks.ts";
 import { AddressBuckets, networkOf } from "../../src/guard/address-buckets.ts";
 import { CallerRates, type ServerRates } from "../../src/guard/caller-rates.ts";
 import { TrustedProxies } from "../../src/guard/client-address.ts";
-import type { Counted } from "../../src/guard/rate.ts";
+import type { Counted, Rate } from "../../src/guard/rate.ts";
 
 const NO_RATES: ServerRates = { principal: undefined, anonymous: undefined, tokens: undefined };
 
@@ -104,6 +104,36 @@ describe("how often somebody may call", () => {
     expect(rates.charge(shop, "a", 500)).toMatchObject({ retryAfterMs: 1 });
     pass(1);
     expect(rates.charge(shop, "a", 500)).toBeUndefined();
+  });
+
+  it("a batch that is refused takes no operations: who sends it again is let through when there are so many", () => {
+    const { rates, pass } = counting({ principal: { calls: 100_000, operations: 10, operationsBurst: 10 } });
+    const batch = (operations: number) =>
+      rates.head(shop, "a") ?? rates.charge(shop, "a", operations - 1, 1) ?? "let through";
+    for (const operations of [10, 50]) {
+      let passed = 0;
+      for (let ms = 0; ms < 5_000; ms += 50, pass(50)) if (batch(operations) === "let through") passed++;
+      expect(passed).toBe(operations === 10 ? 5 : 1); // One at once, and then one a second; or one for five.
+      pass(60_000);
+    }
+  });
+
+  it("what is more than all at once is let through with its own head when all is there", () => {
+    const { rates, pass } = counting({ principal: { calls: 100, operations: 1_000, operationsBurst: 500 } });
+    expect(rates.head(shop, "a")).toBeUndefined();
+    expect(rates.charge(shop, "a", 7_999, 1)).toBeUndefined();
+    expect(rates.head(shop, "a")).toMatchObject({ retryAfterMs: 7_501 });
+    pass(8_000);
+    expect(rates.head(shop, "a")).toBeUndefined();
+  });
+
+  it("another rate is counted anew, the same one in another object goes on", () => {
+    const { rates } = counting();
+    const at = (rate: Rate) => rates.head({ ...shop, rate }, "a");
+    for (let i = 0; i < 15; i++) expect(at({ calls: 1, callsBurst: 15 })).toBeUndefined();
+    expect(at({ calls: 1, callsBurst: 15 })).toMatchObject({ code: "RATE_LIMITED" });
+    for (let i = 0; i < 15; i++) expect(at({ calls: 100, callsBurst: 15 })).toBeUndefined();
+    expect(at({ calls: 100, callsBurst: 15 })).toMatchObject({ retryAfterMs: 10 });
   });
 
   it("a batch of a visitor's is no way around its rate: each operation counts, and no more than all at once", () => {

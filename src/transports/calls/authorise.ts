@@ -124,9 +124,10 @@ export interface Access {
   /**
    * Count what a call asks for beyond the one operation that was counted with its head.
    *
-   * @returns  why it is too much for now; undefined: it is not
+   * @param counted  1: that one is not done either when these are refused, and is given back; 0 by default
+   * @returns        why it is too much for now; undefined: it is not
    */
-  charge(operations: number): Refusal | undefined;
+  charge(operations: number, counted?: number): Refusal | undefined;
   /** As whom they are known, and by what; undefined: nobody asks. */
   readonly identity?: Identity | undefined;
 }

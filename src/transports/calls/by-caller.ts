@@ -66,7 +66,7 @@ export function amountDenial({ amountMax }: Access, verb: Verb, amount: bigint):
 
 /** Why a call of many operations is too much for now; one of them was counted when its headers came. */
 export function charged(access: Access | undefined, operations: number): Refusal | undefined {
-  return operations > 1 ? access?.charge(operations - 1) : undefined;
+  return operations > 1 ? access?.charge(operations - 1, 1) : undefined;
 }
 
 const BOUNDED: ReadonlySet<Verb> = new Set<Verb>([Verb.INCREMENT, Verb.DECREMENT, Verb.TAKE, Verb.GIVE_BACK]);

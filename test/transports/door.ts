@@ -94,6 +94,8 @@ interface Options {
   readonly calls?: CallLogSettings & { readonly chance?: () => number };
   /** Where calls are traced; nowhere, unless it is given. */
   readonly tracing?: (clock: HandClock) => Tracing;
+  /** Whoever judges callers has the same. */
+  readonly clock?: HandClock;
 }
 
 /** Open a door that serves; `await using` closes it. */
@@ -122,7 +124,7 @@ export async function open(options: Options = {}): Promise<Opened> {
     calls = { ratio: 0, slowMs: Number.POSITIVE_INFINITY },
   } = options;
   const hostNames = "hostNames" in options ? options.hostNames : tls === undefined ? ["x"] : undefined;
-  const clock = new HandClock();
+  const { clock = new HandClock() } = options;
   const real = new MemoryStore({
     clock,
     newUid,

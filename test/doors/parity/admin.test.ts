@@ -41,7 +41,7 @@ describe("AdminService", () => {
     const shop = await it_.principal("shop", "all@shop.");
     ok(await createBinding(it_.changes, "shop", "certificate:spiffe://example.org/shop"));
     const { authorise, administration } = it_.guard;
-    await using opened = await open({ authorise, administration });
+    await using opened = await open({ authorise, administration, clock: it_.clock });
     const { version } = it_.guard.current.directory;
     let doors = 0;
     for (const door of adminDoorsOf(method)) {
@@ -67,7 +67,7 @@ describe("AdminService", () => {
       ];
       ok(await createBinding(it_.changes, "shop", "certificate:spiffe://example.org/shop"));
       const { authorise, administration } = it_.guard;
-      await using opened = await open({ authorise, administration });
+      await using opened = await open({ authorise, administration, clock: it_.clock });
       const request = REQUESTS[method]!(shop.keyId);
       const { said, json } = await door.call(opened, method, request, bearer(boss.key));
       expect(said, door.name).toBe("OK");
@@ -86,7 +86,7 @@ describe("AdminService", () => {
           await it_.principal("boss", "admin@"),
         ];
         const { authorise, administration } = it_.guard;
-        await using opened = await open({ authorise, administration });
+        await using opened = await open({ authorise, administration, clock: it_.clock });
         const call = async () => {
           const request = REQUESTS[method]!(shop.keyId);
           const { said, json } = await door.call(opened, method, request, bearer(boss.key));
@@ -109,7 +109,7 @@ describe("AdminService", () => {
     using it_ = await guarded({ keyUses: { note: away, read: away } });
     const [shop, boss] = [await it_.principal("shop", "all@shop."), await it_.principal("boss", "admin@")];
     const { authorise, administration } = it_.guard;
-    await using opened = await open({ authorise, administration });
+    await using opened = await open({ authorise, administration, clock: it_.clock });
     const call = (method: string) =>
       adminDoorsOf(method)[0]!.call(opened, method, REQUESTS[method]!(shop.keyId), bearer(boss.key));
     expect((await call("ListApiKeys")).said).toBe("STORE_UNAVAILABLE");

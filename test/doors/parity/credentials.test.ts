@@ -44,7 +44,7 @@ describe.each(["required", "optional"] as const)("while a credential is %s", (mo
   it.each(METHODS)("%s is answered to who may, and to nobody else", async (method) => {
     using it_ = await guardedByAll(mode);
     const { authorise } = it_.guard;
-    await using opened = await open({ authorise, authenticates: true });
+    await using opened = await open({ authorise, authenticates: true, clock: it_.clock });
     const before = await fill(opened);
     const { refused, answered } = await rowsOf(it_, method, mode);
     let calls = 0;
